@@ -1,0 +1,55 @@
+# Two commands do all the set-up: `make serve` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+PORT ?= 4010
+
+.DEFAULT_GOAL := help
+.PHONY: help serve install test lint format typecheck check proof bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(VENV)/.serve ## install and serve on http://localhost:4010/v2 (PORT=... for another port)
+	$(BIN)/python -m mock_server serve --port $(PORT)
+
+install: $(VENV)/.test ## make .venv with everything that serving and testing need
+
+test: $(VENV)/.test ## run the test suite (under two minutes)
+	$(BIN)/python -m pytest -m "not check and not proof"
+
+lint: $(VENV)/.test ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.test ## ruff: mend format and what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: $(VENV)/.test ## mypy, strict
+	$(BIN)/mypy
+
+check: lint typecheck ## lint, types, all tests but the long ones (under 10 minutes); what CI runs
+	$(BIN)/python -m pytest -m "not proof"
+
+proof: $(VENV)/.test ## what takes longer: fuzzing, the vendor SDK's own tests
+	$(BIN)/python -m pytest -m proof --timeout 900
+
+bench: $(VENV)/.test ## speed as ratios to a bare ASGI app in the same run (wants wrk; see benchmarks/README.md)
+	$(BIN)/python benchmarks/run.py
+
+clean: ## remove .venv, caches and build results
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve: pyproject.toml $(VENV)/bin/python
+	$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/bin/python
+	$(PIP) install -e '.[test]'
+	@touch $@ $(VENV)/.serve

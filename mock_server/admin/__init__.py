@@ -1,0 +1,1 @@
+"""The /_mock API: how a test looks in and steers."""

@@ -1,0 +1,258 @@
+"""The admin API under /_mock: health, journal, faults, replies, clock, reset. Open by default, closed to web pages."""
+
+import ipaddress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mock_server import __version__
+from mock_server.admin.wire import ClockChange, Told
+from mock_server.base.clock import iso
+from mock_server.base.errors import ApiError, BadRequest, NotFound, render
+from mock_server.engine.accounts import Account
+from mock_server.engine.faults import Rule
+from mock_server.engine.journal import ENTRIES, describe
+from mock_server.engine.operations import Operations
+from mock_server.world import World
+
+TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
+
+
+def _world(request: Request) -> World:
+    world: World = request.app.state.world
+    return world
+
+
+def _account(request: Request) -> Account | None:
+    """The account a Bearer key asks to act on; None acts on the whole server. Raises AuthenticationFailed."""
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return None
+    return _world(request).accounts.authenticate(authorization.encode("latin-1"))[0]
+
+
+WorldDep = Annotated[World, Depends(_world)]
+AccountDep = Annotated[Account | None, Depends(_account)]
+router = APIRouter(prefix="/_mock")
+
+
+@router.get("/health")
+async def health(world: WorldDep) -> dict[str, Any]:
+    """Version, profile, seed, and seconds since the start."""
+    settings = world.settings
+    return {"status": "ok", "version": __version__, "profile": settings.profile, "seed": settings.seed,
+            "uptime": round(world.clock.uptime(), 3)}  # fmt: skip
+
+
+@router.post("/reset")
+async def reset(world: WorldDep, account: AccountDep) -> dict[str, Any]:
+    """As new: rows, rules, counters, clock and journal of the account, or of the whole server."""
+    world.reset(account)
+    return {"reset": account.id if account else "server"}
+
+
+@router.get("/requests")
+async def list_requests(
+    world: WorldDep,
+    mine: AccountDep,
+    account: str | None = None,
+    operation: str | None = None,
+    status: Annotated[int | None, Query(ge=100, le=599)] = None,
+    limit: Annotated[int, Query(ge=1, le=ENTRIES)] = 100,
+) -> dict[str, Any]:
+    """The exchanges, newest first; filtered by account id, operation name and status."""
+    wanted = mine.id if mine else account
+    found = []
+    for exchange in world.ring.newest_first():
+        if wanted is not None and (exchange.account is None or exchange.account.id != wanted):
+            continue
+        if operation is not None and (exchange.operation is None or exchange.operation.id != operation):
+            continue
+        if status is not None and exchange.status != status:
+            continue
+        found.append(describe(exchange))
+        if len(found) == limit:
+            break
+    return {"data": found, "meta": {"evicted": world.ring.evicted}}
+
+
+@router.get("/requests/{id}")
+async def get_request(world: WorldDep, mine: AccountDep, id: str) -> dict[str, Any]:
+    """One exchange by its id, which is the x-request-id of its response."""
+    for exchange in world.ring.newest_first():
+        if exchange.id == id and (mine is None or exchange.account is mine):
+            return {"data": describe(exchange)}
+    raise NotFound("There is no exchange with this id in the journal.")
+
+
+@router.delete("/requests")
+async def clear_requests(world: WorldDep, account: AccountDep) -> dict[str, Any]:
+    """Forget the exchanges of the account, or all."""
+    return {"deleted": world.ring.clear(account.id if account else None)}
+
+
+@router.get("/faults")
+async def list_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
+    """The fault rules in force, in the order they are tried."""
+    return {"data": [a.describe() for a in world.faults.rules if account is None or a.account in (None, account.id)]}
+
+
+@router.post("/faults")
+async def add_fault(world: WorldDep, account: AccountDep, rule: Rule) -> dict[str, Any]:
+    """Put a fault rule in force, for the account or for everyone."""
+    return {"data": world.faults.add(rule, account.id if account else None).describe()}
+
+
+@router.delete("/faults")
+async def clear_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
+    """Take out the account's fault rules, or all."""
+    before = len(world.faults.rules)
+    world.faults.clear(account.id if account else None)
+    return {"deleted": before - len(world.faults.rules)}
+
+
+@router.delete("/faults/{id}")
+async def remove_fault(world: WorldDep, account: AccountDep, id: str) -> dict[str, Any]:
+    """Take out one fault rule."""
+    if not world.faults.remove(id, account.id if account else None):
+        raise NotFound("There is no fault rule with this id.")
+    return {"deleted": 1}
+
+
+@router.get("/replies")
+async def list_replies(world: WorldDep) -> dict[str, Any]:
+    """The reply rules in force, in the order they are tried."""
+    rules = [rule.model_dump(mode="json", by_alias=True, exclude_unset=True) for rule in world.replies.all()]
+    return {"data": rules}
+
+
+@router.get("/clock")
+async def get_clock(world: WorldDep, account: AccountDep) -> dict[str, Any]:
+    """What time it is for the account, or for the server, and how fast it runs (0 is frozen)."""
+    timeline = account.timeline if account else world.clock.server
+    return {"now": iso(timeline.now()), "speed": timeline.rate, "account": account.id if account else None}
+
+
+@router.post("/clock")
+async def move_clock(world: WorldDep, account: AccountDep, change: ClockChange) -> dict[str, Any]:
+    """Freeze, set, advance or speed up the time of the account, or of the server."""
+    timeline = account.timeline if account else world.clock.server
+    try:
+        change.apply(timeline)
+        iso(timeline.now())
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"The clock cannot go there: {error}.") from None
+    return await get_clock(world, account)
+
+
+@router.get("/quirks")
+async def list_quirks(world: WorldDep) -> dict[str, Any]:
+    """The quirk table and what is on."""
+    from mock_server.base.quirks import TABLE
+
+    rows = [{"name": q.name, "on": world.quirks[q.name], "what": q.what, "source": q.source} for q in TABLE]
+    return {"profile": world.settings.profile, "data": rows}
+
+
+@router.get("/operations")
+async def list_operations(request: Request) -> dict[str, Any]:
+    """Every operation of the vendor that is known here, and whether it is emulated."""
+    operations: Operations = request.app.state.operations
+    rows = [{"id": o.id, "method": o.method, "path": o.path, "kind": o.kind, "emulated": o.room is not None}
+            for o in operations.all.values()]  # fmt: skip
+    return {"data": rows}
+
+
+class Doorkeeper:
+    """ASGI layer around the admin API: no web page may drive it, and a token is asked for when one is set."""
+
+    def __init__(self, app: ASGIApp, world: World) -> None:
+        self._app, self._world = app, world
+        self._hosts = frozenset(host.lower() for host in world.settings.admin_host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        world = self._world
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                n = world.accounts.nobody.next("admin request")
+                message["headers"].append((b"x-request-id", world.ids.uuid("", "admin request", n).encode()))
+            await send(message)
+
+        refusal = self._refusal(dict(scope["headers"])) if scope["type"] == "http" else None
+        if refusal is not None:
+            await JSONResponse(_told(refusal[0], refusal[1]), refusal[0])(scope, receive, stamped)
+        else:
+            await self._app(scope, receive, stamped)
+
+    def _refusal(self, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        origin = headers.get(b"origin")
+        if not self._is_ours(host):
+            return 403, f"Host {host[:200]!r} may not drive the admin API; allow it with --admin-host."
+        if origin is not None and origin.decode("latin-1").lower() not in (f"http://{host}", f"https://{host}"):
+            return 403, "A web page of another origin may not drive the admin API."
+        token = self._world.settings.admin_token
+        if token is not None and not _same(headers.get(TOKEN_HEADER.encode(), b""), token.encode()):
+            return 401, f"This server asks for its admin token in the header {TOKEN_HEADER}."
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether a Host header can only be meant for us: an address, a name without a dot, or one that was named.
+
+        A page that rebinds its own domain name to 127.0.0.1 still sends that name.
+        """
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        name = name.strip("[]")
+        if not host or name in self._hosts or "." not in name or name.endswith((".localhost", ".internal", ".local")):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def _same(given: bytes, wanted: bytes) -> bool:
+    from hmac import compare_digest
+
+    return compare_digest(given, wanted)
+
+
+def _told(status: int, detail: str) -> dict[str, Any]:
+    return {"errors": [{"code": str(status), "title": Told[status], "detail": detail}]}
+
+
+def create_admin(world: World, operations: Operations) -> ASGIApp:
+    """The admin API of one World."""
+    app = FastAPI(
+        title="Telnyx AI mock: admin",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/_mock/openapi.json",
+    )
+    app.state.world = world
+    app.state.operations = operations
+    app.include_router(router)
+
+    @app.exception_handler(ApiError)
+    async def told(_: Request, error: ApiError) -> JSONResponse:
+        return JSONResponse(render(error, "std"), error.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        issues = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+        malformed = any(e["type"] == "json_invalid" for e in issues)
+        return JSONResponse({"detail": issues}, 400 if malformed else 422)
+
+    @app.exception_handler(404)
+    @app.exception_handler(405)
+    async def unknown(_: Request, error: HTTPException) -> JSONResponse:
+        detail = "The admin API has no such path." if error.status_code == 404 else "The method is not allowed."
+        return JSONResponse(_told(error.status_code, detail), error.status_code)
+
+    return Doorkeeper(app, world)

@@ -1,0 +1,120 @@
+"""Wires one server: the World, the chain of layers around the API, /_mock beside it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mock_server import __version__, catalogue
+from mock_server.base.clock import Clock
+from mock_server.base.ids import Ids
+from mock_server.base.settings import Settings
+from mock_server.engine.exchange import Exchange
+from mock_server.engine.gate import Gate
+from mock_server.engine.journal import Journal
+from mock_server.engine.operations import Operation, Operations
+from mock_server.world import Call, World
+
+DOCUMENTS = frozenset({"/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
+CORS: dict[str, Any] = {
+    "allow_origins": ["*"],
+    "allow_methods": ["*"],
+    "allow_headers": ["*"],
+    "expose_headers": ["x-request-id", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+                       "x-mock-fault", "idempotent-replayed"],
+}  # fmt: skip
+
+
+class App:
+    """The ASGI application of one World: `/_mock` goes to the admin API, the documents to FastAPI, all else down the chain."""
+
+    def __init__(self, world: World, *, lean: bool = True) -> None:
+        self.world = world
+        self.operations = Operations(catalogue.operations())
+        self._rooms: dict[str, APIRouter] = {}
+        self.api = FastAPI(title="Telnyx AI mock", version=__version__, lifespan=self._lifespan)
+        self._chain = self._layers(lean)
+        self._admin: ASGIApp | None = None
+        self._documented = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.api(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path.startswith("/_mock") and (len(path) == 6 or path[6] == "/"):
+            await self.admin()(scope, receive, send)
+        elif path in DOCUMENTS and scope["type"] == "http":
+            self.enter_all_rooms()
+            await self.api(scope, receive, send)
+        else:
+            await self._chain(scope, receive, send)
+
+    def _layers(self, lean: bool) -> ASGIApp:
+        """The way of one request, outermost first."""
+        world, settings = self.world, self.world.settings
+        layers: list[Any] = [
+            partial(CORSMiddleware, **CORS),
+            partial(
+                Journal, ring=world.ring, machine=world.clock.machine, nobody=world.accounts.nobody, name=world.name_exchange
+            ),
+            partial(
+                Gate, operations=self.operations, accounts=world.accounts, faults=world.faults, clock=world.clock,
+                enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
+            ),
+        ]  # fmt: skip
+        app: ASGIApp = self.api
+        for layer in reversed(layers):
+            app = layer(app)
+        return app
+
+    def enter(self, exchange: Exchange, operation: Operation) -> Call:
+        """Link the operation's room on its first use, and make the call."""
+        assert operation.room is not None
+        if operation.room not in self._rooms:
+            self._open_room(operation.room)
+        return Call(self.world, exchange)
+
+    def _open_room(self, room: str) -> None:
+        """Import a domain and link its routes. Rooms are imported on first use: importing all costs twice the start."""
+        router: APIRouter = import_module(f"mock_server.domains.{room}.router").router
+        self._rooms[room] = router
+        self.api.include_router(router, tags=[room])
+        routes: dict[str, Any] = {route.operation_id: route for route in router.routes}  # type: ignore[attr-defined]
+        for operation in self.operations.all.values():
+            if operation.room == room:
+                operation.handler = routes[operation.id].lean
+
+    def enter_all_rooms(self) -> None:
+        for room in sorted({o.room for o in self.operations.all.values() if o.room} - set(self._rooms)):
+            self._open_room(room)
+        if not self._documented:
+            from mock_server.documents import document
+
+            self._documented = True
+            document(self.api)
+
+    def admin(self) -> ASGIApp:
+        """The admin API, made on first use."""
+        if self._admin is None:
+            from mock_server.admin.router import create_admin
+
+            self._admin = create_admin(self.world, self.operations)
+        return self._admin
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        yield
+        self.world.close()
+
+
+def create_app(
+    settings: Settings | None = None, clock: Clock | None = None, ids: Ids | None = None, *, lean: bool = True
+) -> App:
+    """One server. `lean=False` sends every request through FastAPI's own router, for tests that compare the two."""
+    return App(World(settings or Settings(), clock, ids), lean=lean)

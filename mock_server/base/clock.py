@@ -1,0 +1,142 @@
+"""The only place that reads time or waits. Accounts have timelines of their own on top of the server's."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+class Timeline:
+    """A time that runs along a parent's: shifted, faster, slower or frozen. Seconds since the epoch.
+
+    An account that never asked for a time of its own follows its parent exactly.
+    """
+
+    __slots__ = ("_anchor", "_changed", "_parent", "_parent_anchor", "speed")
+
+    def __init__(self, parent: "Callable[[], float] | Timeline") -> None:
+        self._parent = parent
+        self._changed: list[asyncio.Event] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Follow the parent again."""
+        self._anchor = self._parent_anchor = 0.0
+        self.speed = 1.0
+        self._wake()
+
+    def now(self) -> float:
+        parent = self._parent
+        now = parent.now() if isinstance(parent, Timeline) else parent()
+        return self._anchor + (now - self._parent_anchor) * self.speed
+
+    def set(self, instant: float | None = None, speed: float | None = None) -> None:
+        """Move to `instant` (default: stay) and run at `speed` times the parent's (0 freezes)."""
+        here = self.now()
+        parent = self._parent
+        self._parent_anchor = parent.now() if isinstance(parent, Timeline) else parent()
+        self._anchor = here if instant is None else instant
+        if speed is not None:
+            self.speed = speed
+        self._wake()
+
+    def advance(self, seconds: float) -> None:
+        self.set(self.now() + seconds)
+
+    @property
+    def rate(self) -> float:
+        """Seconds of this time per second of the machine's."""
+        parent = self._parent
+        return self.speed * (parent.rate if isinstance(parent, Timeline) else 1.0)
+
+    def _wake(self) -> None:
+        for event in self._changed:
+            event.set()
+
+    def watch(self, event: asyncio.Event) -> None:
+        """Set `event` whenever this time or a parent's is moved, until `unwatch`."""
+        self._changed.append(event)
+        if isinstance(self._parent, Timeline):
+            self._parent.watch(event)
+
+    def unwatch(self, event: asyncio.Event) -> None:
+        self._changed.remove(event)
+        if isinstance(self._parent, Timeline):
+            self._parent.unwatch(event)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine's clocks: wall time for timestamps, a monotonic counter for durations, both in seconds."""
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.perf_counter
+
+
+class Clock:
+    """The server's time, from the machine's or from a frozen start; `timeline()` makes an account's."""
+
+    def __init__(self, start: float | None = None, machine: Machine | None = None) -> None:
+        self.machine = machine or Machine()
+        self.started = self.machine.monotonic()
+        self._start = start
+        self.server = Timeline(self.machine.wall)
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the time the server started with: the machine's, or the frozen start."""
+        self.server.reset()
+        if self._start is not None:
+            self.server.set(self._start, speed=0)
+
+    def timeline(self) -> Timeline:
+        return Timeline(self.server)
+
+    def uptime(self) -> float:
+        """Seconds of the machine's time since the clock was made; moving the clock does not change it."""
+        return self.machine.monotonic() - self.started
+
+    async def sleep(self, timeline: Timeline, seconds: float, until: "asyncio.Future[None] | None" = None) -> bool:
+        """Wait until `timeline` has advanced by `seconds`; True then, False if `until` was done before.
+
+        A frozen time waits for as long as it takes: the caller passes `until` (the client has left), and the server's
+        stop cancels the task.
+        """
+        target = timeline.now() + seconds
+        moved = asyncio.Event()
+        timeline.watch(moved)
+        try:
+            while (left := target - timeline.now()) > 1e-9:
+                if until is not None and until.done():
+                    return False
+                moved.clear()
+                rate = timeline.rate
+                await _first(moved.wait(), until, left / rate if rate > 0 else None)
+            return until is None or not until.done()
+        finally:
+            timeline.unwatch(moved)
+
+
+async def _first(event: Awaitable[bool], until: "asyncio.Future[None] | None", timeout: float | None) -> None:
+    waiting: set[asyncio.Future[object]] = {asyncio.ensure_future(event)}
+    mine = set(waiting)
+    if until is not None:
+        waiting.add(until)  # type: ignore[arg-type]
+    try:
+        await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for future in mine:
+            future.cancel()
+
+
+def parse_instant(text: str) -> float:
+    """Seconds since the epoch of an ISO 8601 instant; without an offset it is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def iso(seconds: float) -> str:
+    """An instant as the API writes it: `2025-04-15T13:07:28.764Z`."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,232 @@
+"""Every error a client can be told, and how each wire dialect spells it. No HTTP library, no domain.
+
+    ApiError
+    ├── BadRequest 400 10015 ── InvalidJson 10023, InvalidFilter 10031
+    ├── AuthenticationFailed 401 10009
+    ├── AuthorizationFailed 403 10010 ── FeatureNotEnabled 20015
+    ├── NotFound 404 10005
+    ├── MethodNotAllowed 405 10030
+    ├── Conflict 409 10036
+    ├── TooLarge 413 10015
+    ├── UnsupportedMediaType 415 10014 ── ExpectedJson 10029
+    ├── Invalid 422 (issues: the shape is the dialect's)
+    ├── Unprocessable 422 10027
+    ├── UpgradeRequired 426 10015
+    ├── TooManyRequests 429 10011
+    ├── UnexpectedError 500 10007
+    ├── NotEmulated 501 10005
+    ├── ServiceUnavailable 503 10016
+    └── RequestTimeout 504 10008
+
+Codes, titles and details are the vendor's error catalogue; where its sources disagree the choice is the table "Errors"
+in README.md, which a test reads.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+# fa: FastAPI's `detail[]` for 422 (all of /ai/*).  std: `errors[]` for everything.  map: `errors{field: [msg]}` for 422
+# (POST /text-to-speech/speech).  stt: `errors[]` with code 10004 and source.pointer for 422 (speech-to-text sockets and
+# providers).  bucket: as fa, and 404 in a `detail[]` of Telnyx-like items (DELETE of an embedded bucket).
+Dialect = Literal["fa", "std", "map", "stt", "bucket"]
+META_URL = "https://developers.telnyx.com/docs/overview/errors/"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing wrong with a request: where (`loc`), in words (`msg`), and pydantic 2's name for it (`type`)."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str = "value_error"
+
+
+class ApiError(Exception):
+    """An answer that is not a success. `source` is the envelope's {"pointer": ...} or {"parameter": ...}."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "10007"
+    title: ClassVar[str] = "Unexpected error"
+    default_detail: ClassVar[str] = "An unexpected error occured."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        source: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.detail = detail or self.default_detail
+        self.source = source
+        self.headers: Mapping[str, str] = headers or {}
+        super().__init__(self.detail)
+
+
+class BadRequest(ApiError):
+    status, code, title = 400, "10015", "Bad Request"
+    default_detail = "The request failed because it was not well-formed."
+
+
+class InvalidJson(BadRequest):
+    code, title, default_detail = "10023", "Invalid JSON", "The supplied JSON is invalid."
+
+
+class InvalidFilter(BadRequest):
+    code, title, default_detail = "10031", "Invalid request filter", "The request filter is invalid."
+
+
+class AuthenticationFailed(ApiError):
+    status, code, title = 401, "10009", "Authentication failed"
+    default_detail = "The required authentication headers were either invalid or not included in the request."
+
+
+class AuthorizationFailed(ApiError):
+    status, code, title = 403, "10010", "Authorization failed"
+    default_detail = (
+        "You do not have permission to perform the requested action on the specified resource or resources."
+    )
+
+
+class FeatureNotEnabled(AuthorizationFailed):
+    code, title, default_detail = "20015", "Feature not enabled", "User account is not enabled for inference."
+
+
+class NotFound(ApiError):
+    status, code, title = 404, "10005", "Resource not found"
+    default_detail = "The requested resource or URL could not be found."
+
+
+class MethodNotAllowed(ApiError):
+    status, code, title = 405, "10030", "Method not allowed"
+    default_detail = "The URL is valid, but the method is not allowed."
+
+
+class Conflict(ApiError):
+    status, code, title = 409, "10036", "Resource is being processed"
+    default_detail = "A request with this Idempotency-Key is already being processed."
+
+
+class TooLarge(BadRequest):
+    status = 413
+
+
+class UnsupportedMediaType(ApiError):
+    status, code, title = 415, "10014", "Unsupported Media Type"
+    default_detail = "The media type of the request is not supported."
+
+
+class ExpectedJson(UnsupportedMediaType):
+    code, title = "10029", "Expected JSON Content-Type"
+    default_detail = "The request body must be sent with the Content-Type application/json."
+
+
+class Unprocessable(ApiError):
+    status, code, title = 422, "10027", "Unprocessable Entity"
+    default_detail = "The server understood the syntax of the request but was unable to process the instructions."
+
+
+class Invalid(Unprocessable):
+    """A body, query or path that breaks the operation's schema."""
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, i.loc))}: {i.msg}" for i in issues))
+        self.issues = tuple(issues)
+
+
+class UpgradeRequired(BadRequest):
+    status = 426
+
+
+class TooManyRequests(ApiError):
+    """429. `retry_after` in seconds; the rate-limit headers say that nothing is left until then."""
+
+    status, code, title = 429, "10011", "Too many requests"
+    default_detail = "You have exceeded the maximum number of allowed requests."
+
+    def __init__(self, detail: str | None = None, *, retry_after: float = 1, limit: int = 100) -> None:
+        seconds = f"{retry_after:g}"
+        super().__init__(
+            detail,
+            headers={
+                "retry-after": seconds,
+                "x-ratelimit-limit": str(limit),
+                "x-ratelimit-remaining": "0",
+                "x-ratelimit-reset": seconds,
+            },
+        )
+
+
+class UnexpectedError(ApiError):
+    pass
+
+
+class NotEmulated(NotFound):
+    status = 501
+
+
+class ServiceUnavailable(ApiError):
+    status, code, title, default_detail = 503, "10016", "Service unavailable", "Service is unavailable."
+
+
+class RequestTimeout(ApiError):
+    status, code, title, default_detail = 504, "10008", "Request timeout", "The request timed out."
+
+
+def render(error: ApiError, dialect: Dialect) -> dict[str, Any]:
+    """The body of `error` as the operation's dialect spells it."""
+    if isinstance(error, Invalid):
+        return _RENDER_INVALID[dialect](error)
+    if dialect == "bucket" and isinstance(error, NotFound):
+        return {"detail": [{"code": error.code, "title": error.title, "detail": error.detail}]}
+    return {"errors": [_item(error.code, error.title, error.detail, error.source)]}
+
+
+def _item(code: str, title: str, detail: str, source: Mapping[str, str] | None) -> dict[str, Any]:
+    item: dict[str, Any] = {"code": code, "title": title, "detail": detail}
+    if source:
+        item["source"] = dict(source)
+    item["meta"] = {"url": META_URL + code}
+    return item
+
+
+def _as_fastapi(error: Invalid) -> dict[str, Any]:
+    return {"detail": [{"loc": list(i.loc), "msg": i.msg, "type": i.type} for i in error.issues]}
+
+
+def _source(issue: Issue) -> dict[str, str]:
+    place, *rest = issue.loc or ("body",)
+    if place == "query" and rest:
+        return {"parameter": str(rest[0])}
+    return {"pointer": "/" + "/".join(map(str, rest))}
+
+
+def _as_errors(error: Invalid) -> dict[str, Any]:
+    return {"errors": [_item(error.code, error.title, i.msg, _source(i)) for i in error.issues]}
+
+
+def _as_missing_parameter(error: Invalid) -> dict[str, Any]:
+    # The public spec's own sample for speech-to-text points at query parameters with a JSON pointer.
+    items = []
+    for issue in error.issues:
+        name = str(issue.loc[-1]) if len(issue.loc) > 1 else "body"
+        missing = issue.type == "missing"
+        detail = f"The '{name}' parameter is required and cannot be blank." if missing else f"'{name}': {issue.msg}"
+        items.append(_item("10004", "Missing required parameter", detail, {"pointer": f"/{name}"}))
+    return {"errors": items}
+
+
+def _as_map(error: Invalid) -> dict[str, Any]:
+    fields: dict[str, list[str]] = {}
+    for issue in error.issues:
+        fields.setdefault(".".join(map(str, issue.loc[1:])) or "body", []).append(issue.msg)
+    return {"errors": fields}
+
+
+_RENDER_INVALID = {
+    "fa": _as_fastapi,
+    "bucket": _as_fastapi,
+    "std": _as_errors,
+    "stt": _as_missing_parameter,
+    "map": _as_map,
+}

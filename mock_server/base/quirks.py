@@ -1,0 +1,67 @@
+"""The one table of what differs between profiles. Code asks for a quirk by name, never for a profile."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Profile = Literal["spec", "live", "stub"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+
+
+@dataclass(frozen=True, slots=True)
+class Quirk:
+    """One switch: its name, what it does when on, where that was seen, and the profiles that have it on."""
+
+    name: str
+    what: str
+    source: str
+    on_in: frozenset[Profile]
+
+
+def _quirk(name: str, what: str, source: str, *on_in: Profile) -> Quirk:
+    return Quirk(name, what, source, frozenset(on_in))
+
+
+TABLE: tuple[Quirk, ...] = (
+    _quirk(
+        "unknown_model_refused",
+        "chat with a model that GET /ai/models does not list answers 400",
+        "not captured; the vendor validates behind FastAPI, so a 400 that names the model is our reading",
+        "live",
+    ),
+    _quirk(
+        "max_tokens_with_tools_refused",
+        "max_tokens together with function tools answers 400 on hosted models",
+        "seen live per model, 2026-07-29; five public clients carry a workaround",
+        "live",
+    ),
+    _quirk(
+        "models_created_iso",
+        "GET /ai/models writes `created` as an ISO string, as GET /ai/openai/models always does",
+        "public OpenAPI document of 2026-08-04; the brief's integer dates from before 2026-05-08",
+        "live",
+    ),
+    _quirk(
+        "models_live_spelling",
+        "models: pricing keys `input`/`output`, task `text generation` with a space for proxied models",
+        "captured model lists, 2026",
+        "live",
+    ),
+    _quirk(
+        "missing_fields_defaulted",
+        "a request body that lacks required fields is completed instead of refused",
+        "this project: for the vendor SDK's own tests, which expect that nothing is refused",
+        "stub",
+    ),
+)
+NAMES = frozenset(quirk.name for quirk in TABLE)
+
+
+def resolve(profile: Profile, overrides: Iterable[tuple[str, bool]] = ()) -> Mapping[str, bool]:
+    """Every quirk's value in a profile, single ones overridden. Raises ValueError for a name that is not in the table."""
+    values = {quirk.name: profile in quirk.on_in for quirk in TABLE}
+    for name, on in overrides:
+        if name not in values:
+            raise ValueError(f"there is no quirk named {name!r}; there are: {', '.join(sorted(values))}")
+        values[name] = on
+    return values

@@ -1,0 +1,136 @@
+"""Every setting, once: this list makes the command line, the MOCK_* variables and the table in README.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_args
+
+from mock_server.base import quirks
+from mock_server.base.clock import parse_instant
+from mock_server.base.quirks import Profile
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be: one sentence for a person."""
+
+
+def _option(default: Any, help: str, *, metavar: str = "", many: bool = False) -> Any:
+    return field(default=default, metadata={"help": help, "metavar": metavar, "many": many})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one server is told at start; it never changes afterwards."""
+
+    host: str = _option("127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
+    port: int = _option(4010, "Port to listen on; 0 takes any free one.")
+    db: Path | None = _option(
+        None, "SQLite file that keeps the state; without it the state lives in memory.", metavar="PATH"
+    )
+    data: Path | None = _option(None, "Folder for object bytes; without it they live in memory.", metavar="DIR")
+    clock: str | None = _option(
+        None, "Freeze the clock at this ISO 8601 instant (UTC without an offset).", metavar="INSTANT"
+    )
+    profile: Profile = _option(
+        "spec", "Which service to be: as documented (spec), as observed (live), never refusing (stub)."
+    )
+    quirk: tuple[str, ...] = _option(
+        (), "Switch one quirk of the profile, name=on or name=off.", metavar="NAME=on|off", many=True
+    )
+    fixtures: tuple[Path, ...] = _option(
+        (), "Folder with your own fixtures, laid out like the shipped one; read before it.", metavar="DIR", many=True
+    )
+    seed: int = _option(0, "Seed of ids and draws: the same seed, clock and requests give the same bytes.")
+    api_key: tuple[str, ...] = _option(
+        (), "Accept only these API keys; without it any non-empty key is its own account.", metavar="KEY", many=True
+    )
+    admin_token: str | None = _option(
+        None, "Ask for this token in the header x-mock-admin-token on /_mock.", metavar="TOKEN"
+    )
+    admin_host: tuple[str, ...] = _option(
+        (), "Another host name under which /_mock may be called.", metavar="NAME", many=True
+    )
+    drain: float = _option(
+        0.0, "Seconds that open exchanges get to finish when the server is told to stop.", metavar="SECONDS"
+    )
+    tokens_per_second: float | None = _option(None, "Pace streamed replies; without it they come at once.", metavar="N")
+    time_to_first_token: float = _option(0.0, "Seconds before the first token of a streamed reply.", metavar="SECONDS")
+    max_json_bytes: int = _option(
+        4 * 1024 * 1024, "Largest JSON body that is read; a larger one answers 413.", metavar="BYTES"
+    )
+    max_upload_bytes: int = _option(
+        100 * 1024 * 1024, "Largest upload that is read; a larger one answers 413.", metavar="BYTES"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def quirks(self) -> Mapping[str, bool]:
+        """Every quirk's value: the profile's, overridden by `quirk`."""
+        return quirks.resolve(self.profile, [_parse_quirk(text) for text in self.quirk])
+
+    def start(self) -> float | None:
+        """The frozen start in seconds since the epoch, None for the machine's time."""
+        return None if self.clock is None else parse_instant(self.clock)
+
+
+def check(settings: Settings) -> None:
+    """Refuse what cannot be, with a sentence that says what to change."""
+    if not 0 <= settings.port <= 65535:
+        raise SettingsError(f"--port is a number from 0 to 65535, not {settings.port}.")
+    if settings.profile not in get_args(Profile):
+        raise SettingsError(f"--profile is one of spec, live and stub, not {settings.profile!r}.")
+    try:
+        settings.quirks()
+    except ValueError as error:
+        raise SettingsError(f"--quirk: {error}.") from None
+    try:
+        settings.start()
+    except (ValueError, OverflowError):
+        raise SettingsError(
+            f"--clock is an ISO 8601 instant such as 2026-01-31T12:00:00Z, not {settings.clock!r}."
+        ) from None
+    if not all(key.strip() for key in settings.api_key):
+        raise SettingsError("--api-key is empty: name the key, or leave the option out to accept any.")
+    if settings.admin_token is not None and not settings.admin_token.strip():
+        raise SettingsError("--admin-token is empty: name the token, or leave the option out for an open admin API.")
+    for name in ("drain", "time_to_first_token"):
+        if not getattr(settings, name) >= 0:
+            raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up.")
+    if settings.tokens_per_second is not None and not settings.tokens_per_second > 0:
+        raise SettingsError("--tokens-per-second is above 0; leave it out for no pacing.")
+    for name in ("max_json_bytes", "max_upload_bytes"):
+        if getattr(settings, name) < 1:
+            raise SettingsError(f"--{name.replace('_', '-')} is at least 1.")
+    _check_paths(settings)
+
+
+def _check_paths(settings: Settings) -> None:
+    for folder in settings.fixtures:
+        if not folder.is_dir():
+            raise SettingsError(f"--fixtures {folder} is not a folder.")
+    if settings.data is not None and settings.data.exists() and not settings.data.is_dir():
+        raise SettingsError(f"--data {settings.data} is not a folder.")
+    if settings.db is not None:
+        if settings.db.is_dir():
+            raise SettingsError(f"--db {settings.db} is a folder: name a file.")
+        if not settings.db.absolute().parent.is_dir():
+            raise SettingsError(f"--db {settings.db}: its folder does not exist.")
+        if settings.data is None:
+            return
+        if settings.db.absolute().is_relative_to(settings.data.absolute()):
+            raise SettingsError(
+                f"--db {settings.db} lies inside --data {settings.data}: keep rows and object bytes apart."
+            )
+
+
+def _parse_quirk(text: str) -> tuple[str, bool]:
+    name, _, value = text.partition("=")
+    if value not in ("on", "off"):
+        raise ValueError(f"{text!r} is not written name=on or name=off")
+    return name, value == "on"
+
+
+def options() -> list[tuple[str, Any, Any, Mapping[str, Any]]]:
+    """(name, type, default, {help, metavar, many}) of every setting, in order: what the command line and docs are made of."""
+    return [(f.name, f.type, f.default, f.metadata) for f in fields(Settings)]

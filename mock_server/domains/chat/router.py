@@ -1,0 +1,41 @@
+"""The two chat routes: the vendor's old path, and the OpenAI-compatible one that replaced it. The same service behind both."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from mock_server.domains.chat import service, wire
+from mock_server.engine.answers import Ready
+from mock_server.engine.route import LeanRoute
+from mock_server.world import Call, CallDep
+
+router = APIRouter(route_class=LeanRoute)
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": wire.ChatCompletion,
+        "description": "The completion; with `stream` its chunks as server-sent events, ended by `data: [DONE]`.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post("/v2/ai/chat/completions", operation_id="chat.create_completion", responses=ANSWERS)
+async def create_completion(call: CallDep, body: wire.ChatRequest) -> Response:
+    """Chat with a language model, consistent with the OpenAI Chat Completions API."""
+    return _answer(call, body)
+
+
+@router.post("/v2/ai/openai/chat/completions", operation_id="openai.chat.create_completion", responses=ANSWERS)
+async def create_openai_completion(call: CallDep, body: wire.ChatRequest) -> Response:
+    """Chat with a language model, at the OpenAI-compatible base URL `/v2/ai/openai`."""
+    return _answer(call, body)
+
+
+def _answer(call: Call, body: wire.ChatRequest) -> Response:
+    completion = service.complete(call, body)
+    if not body.stream:
+        return Ready(wire.completion(completion))
+    include_usage = body.stream_options is not None and body.stream_options.include_usage
+    events = list(wire.events(completion, include_usage))
+    return call.stream(events, call.world.pacing.waits(len(events)))

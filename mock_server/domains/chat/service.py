@@ -1,0 +1,173 @@
+"""What a chat completion is: which reply, how many, cut where, called with what. No HTTP here."""
+
+import json
+from typing import Any
+
+from mock_server.base.errors import BadRequest, Invalid, Issue
+from mock_server.domains.chat.completion import Choice, Completion, count_prompt, tokenize
+from mock_server.domains.chat.schema import instance
+from mock_server.domains.chat.wire import ChatRequest, Function, NamedTool
+from mock_server.domains.models import service as models
+from mock_server.engine.replies import Reply, View, fill
+from mock_server.world import Call
+
+# Seen live to take max_tokens beside function tools, where every other hosted model refuses (2026-07-29).
+TAKES_CAP_WITH_TOOLS = frozenset({"openai/gpt-4o", "openai/gpt-5.4"})
+PER_MESSAGE = 4  # tokens of a message's frame
+FINGERPRINT = "fp_mock"
+
+
+def complete(call: Call, request: ChatRequest) -> Completion:
+    """The completion of a request. Raises Invalid and BadRequest."""
+    _check(call, request)
+    user_text, prompt_tokens = _read_prompt(request)
+    rule, view = call.choose(request.model, user_text)
+    completion = Completion(
+        id=f"chatcmpl-{call.hex('chat')}",
+        created=int(call.now()),
+        model=request.model,
+        prompt_tokens=prompt_tokens,
+        fingerprint=FINGERPRINT,
+        service_tier=request.service_tier,
+        logprobs=bool(request.logprobs),
+        top_logprobs=request.top_logprobs or 0,
+    )
+    reasoning = _reasoning(call, request)
+    for index in range(int(request.n or 1)):
+        choice = _choice(call, request, rule.reply if rule else None, view, index)
+        choice.reasoning = reasoning
+        _cap(choice, request.cap())
+        completion.choices.append(choice)
+    return completion
+
+
+def _check(call: Call, request: ChatRequest) -> None:
+    for i, message in enumerate(request.messages):
+        if message.content is None and message.role in ("system", "user", "tool"):
+            if call.quirk("missing_fields_defaulted"):
+                continue
+            raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
+    functions = request.functions()
+    choice = request.tool_choice
+    if isinstance(choice, NamedTool) and choice.function.name not in {f.name for f in functions}:
+        raise BadRequest(f"tool_choice names the function '{choice.function.name}', which is not among tools.")
+    if choice == "required" and not functions:
+        raise BadRequest("tool_choice is 'required', but tools names no function.")
+    if call.quirk("unknown_model_refused") and not models.knows(call, request.model):
+        raise BadRequest(f"The model '{request.model}' does not exist.", source={"pointer": "/model"})
+    if functions and request.cap() is not None and request.model not in TAKES_CAP_WITH_TOOLS:
+        if call.quirk("max_tokens_with_tools_refused"):
+            raise BadRequest(
+                "max_completion_tokens (formerly max_tokens) and function tools cannot be used in the same request."
+            )
+
+
+def _read_prompt(request: ChatRequest) -> tuple[str, int]:
+    """The last user text, and the tokens of all that was sent."""
+    user_text = ""
+    tokens = 0
+    for message in request.messages:
+        text = message.text()
+        tokens += PER_MESSAGE + count_prompt(text)
+        for called in message.tool_calls or ():
+            if called.function:
+                tokens += count_prompt(called.function.name + called.function.arguments)
+        if message.role == "user":
+            user_text = text
+    for function in request.functions():
+        tokens += count_prompt(function.model_dump_json())
+    return user_text, tokens
+
+
+def _choice(call: Call, request: ChatRequest, reply: Reply | None, view: View, index: int) -> Choice:
+    called = _forced_function(request)
+    if called is not None:
+        scripted = [tool for tool in (reply.tool_calls or ()) if tool.name == called.name] if reply else []
+        arguments = scripted[0].arguments if scripted else instance(called.parameters or {"type": "object"})
+        return _calls(call, index, [(called.name, arguments)])
+    if reply is not None and reply.tool_calls and request.tool_choice != "none":
+        return _calls(call, index, [(tool.name, tool.arguments) for tool in reply.tool_calls])
+    text = _text(request, reply, view, _variant(call, request.seed, index))
+    return Choice(index, tokenize(_stopped(text, request.stop)))
+
+
+def _forced_function(request: ChatRequest) -> Function | None:
+    """The function that must be called: the one tool_choice names, or the first when one is required."""
+    choice = request.tool_choice
+    if isinstance(choice, NamedTool):
+        return next(f for f in request.functions() if f.name == choice.function.name)
+    return request.functions()[0] if choice == "required" else None
+
+
+def _calls(call: Call, index: int, called: list[tuple[str, dict[str, Any]]]) -> Choice:
+    calls = [(f"call_{call.uuid('tool_call')}", name, json.dumps(arguments)) for name, arguments in called]
+    return Choice(index, tool_calls=calls, finish_reason="tool_calls")
+
+
+def _variant(call: Call, seed: int | None, index: int) -> int:
+    """Which of a reply's texts the index-th choice takes: another for each choice, and for each seed a start of its own."""
+    if seed is None:
+        return index
+    return int(call.world.ids.draw("", "chat seed", str(seed)) * 1024) + index
+
+
+def _text(request: ChatRequest, reply: Reply | None, view: View, variant: int) -> str:
+    if request.guided_choice:
+        return request.guided_choice[variant % len(request.guided_choice)]
+    shape = request.response_format
+    wanted = request.guided_json
+    if wanted is None and shape is not None and shape.type == "json_schema" and shape.json_schema is not None:
+        wanted = shape.json_schema.schema_ or {"type": "object"}
+    if reply is not None and "json_value" in reply.model_fields_set:
+        return json.dumps(reply.json_value, ensure_ascii=False)
+    if wanted is not None:
+        return json.dumps(instance(wanted), ensure_ascii=False)
+    text = _canned(reply, view, variant)
+    if shape is not None and shape.type == "json_object" and not _is_json_object(text):
+        return json.dumps({"reply": text}, ensure_ascii=False)
+    return text
+
+
+def _canned(reply: Reply | None, view: View, variant: int) -> str:
+    """The reply's text for this choice; past the last of its texts they come again, numbered."""
+    texts: str | list[str] = DEFAULT if reply is None or reply.text is None else reply.text
+    if isinstance(texts, str):
+        texts = [texts]
+    lap, place = divmod(variant, len(texts))
+    text = fill(texts[place], view)
+    return f"{text} (variation {lap + 1})" if lap else text
+
+
+DEFAULT = "This is a canned reply of the Telnyx AI mock server."
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _stopped(text: str, stop: str | list[str] | None) -> str:
+    """`text` up to the first of the stop strings."""
+    cuts = [text.find(s) for s in ([stop] if isinstance(stop, str) else stop or []) if s]
+    return text[: min((cut for cut in cuts if cut >= 0), default=len(text))]
+
+
+def _cap(choice: Choice, cap: int | None) -> None:
+    """No more than `cap` tokens, reasoning first; tool calls are never cut, their arguments must stay JSON."""
+    if cap is None or choice.tool_calls or len(choice.reasoning) + len(choice.tokens) <= cap:
+        return
+    choice.reasoning = choice.reasoning[:cap]
+    choice.tokens = choice.tokens[: cap - len(choice.reasoning)]
+    choice.finish_reason = "length"
+
+
+def _reasoning(call: Call, request: ChatRequest) -> list[str]:
+    """The thoughts of a reasoning model, unless they are switched off."""
+    if request.enable_thinking is False or request.reasoning_effort == "none":
+        return []
+    return tokenize(THOUGHTS) if models.reasons(call, request.model) else []
+
+
+THOUGHTS = "The user wants an answer. A canned one is at hand, so I will give it."

@@ -1,0 +1,295 @@
+"""Chat on the wire: the request model, completions and chunks. Shapes: the public OpenAPI document and openai-python's types."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+from pydantic_core import to_json
+
+from mock_server.domains.chat.completion import Choice, Completion
+
+DEFAULT_MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class ImageUrl(BaseModel):
+    """OpenAI's spelling; the vendor's own is the plain string."""
+
+    url: str
+    detail: str | None = None
+
+
+class Part(BaseModel, extra="forbid"):
+    type: Literal["text", "image_url", "audio_url"]
+    text: str | None = None
+    image_url: str | ImageUrl | None = None
+    audio_url: str | ImageUrl | None = None
+
+
+class FunctionCall(BaseModel):
+    name: str = ""
+    arguments: str = ""
+
+
+class MessageToolCall(BaseModel):
+    id: str | None = None
+    type: str | None = None
+    function: FunctionCall | None = None
+
+
+class Message(BaseModel):
+    """`content` is required by the schema; null and absent are accepted beside tool calls, as OpenAI clients send them."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | list[Part] | None = None
+    name: str | None = None
+    tool_calls: list[MessageToolCall] | None = None
+    tool_call_id: str | None = None
+
+    def text(self) -> str:
+        content = self.content
+        if isinstance(content, str):
+            return content
+        return "\n".join(part.text for part in content or () if part.text is not None)
+
+
+class Function(BaseModel):
+    name: Annotated[str, StringConstraints(min_length=1)]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class FunctionTool(BaseModel):
+    type: Literal["function"]
+    function: Function
+
+
+class Retrieval(BaseModel):
+    bucket_ids: list[str]
+    max_num_results: int | None = None
+
+
+class RetrievalTool(BaseModel):
+    type: Literal["retrieval"]
+    retrieval: Retrieval
+
+
+class NamedFunction(BaseModel):
+    name: str
+
+
+class NamedTool(BaseModel):
+    """OpenAI's object form; not documented by the vendor, accepted all the same."""
+
+    type: Literal["function"] = "function"
+    function: NamedFunction
+
+
+class JsonSchema(BaseModel):
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] | None = Field(None, alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(BaseModel):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """A chat completion request. Only `messages` is required; unknown fields are ignored."""
+
+    messages: Annotated[list[Message], Field(min_length=1)]
+    model: str = DEFAULT_MODEL
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    temperature: float | None = 0.1
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    tools: list[Annotated[FunctionTool | RetrievalTool, Field(discriminator="type")]] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    response_format: ResponseFormat | None = None
+    guided_json: dict[str, Any] | None = None
+    guided_regex: str | None = None
+    guided_choice: list[str] | None = None
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_p: float | None = None
+    n: Annotated[float, Field(ge=1, le=128, multiple_of=1)] | None = None
+    use_beam_search: bool | None = False
+    best_of: int | None = None
+    length_penalty: float | None = 1
+    early_stopping: bool | None = False
+    logprobs: bool | None = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    frequency_penalty: float | None = 0
+    presence_penalty: float | None = 0
+    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    seed: int | None = None
+    enable_thinking: bool | None = True
+    api_key_ref: str | None = None
+    service_tier: str | None = None
+    reasoning_effort: Effort | None = None
+    region: Literal["USA", "EU", "AUS", "UAE"] | None = None
+    mode: Literal["preferred", "strict"] | None = None
+
+    def cap(self) -> int | None:
+        """The most tokens of one choice."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    def functions(self) -> list[Function]:
+        return [tool.function for tool in self.tools or () if isinstance(tool, FunctionTool)]
+
+
+# What the OpenAPI document says of answers; the answers themselves are rendered below.
+
+
+class AnswerFunction(BaseModel):
+    name: str
+    arguments: str
+
+
+class AnswerToolCall(BaseModel):
+    id: str
+    type: Literal["function"]
+    function: AnswerFunction
+
+
+class AnswerMessage(BaseModel):
+    role: Literal["assistant"]
+    content: str | None
+    reasoning_content: str | None = None
+    tool_calls: list[AnswerToolCall] | None = None
+
+
+class AnswerChoice(BaseModel):
+    index: int
+    message: AnswerMessage
+    logprobs: dict[str, Any] | None = None
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class Usage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    completion_tokens_details: dict[str, int] | None = None
+
+
+class ChatCompletion(BaseModel):
+    """OpenAI's shape; the vendor's own schema is an open object."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[AnswerChoice]
+    usage: Usage
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+
+
+def completion(answer: Completion) -> bytes:
+    """The whole answer as one JSON object."""
+    body = {
+        **_head(answer, "chat.completion"),
+        "choices": [_choice(answer, choice) for choice in answer.choices],
+        "usage": _usage(answer),
+    }
+    return to_json(body)
+
+
+def _head(answer: Completion, kind: str) -> dict[str, Any]:
+    head = {
+        "id": answer.id,
+        "object": kind,
+        "created": answer.created,
+        "model": answer.model,
+        "system_fingerprint": answer.fingerprint,
+    }
+    if answer.service_tier is not None:
+        head["service_tier"] = answer.service_tier
+    return head
+
+
+def _choice(answer: Completion, choice: Choice) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": choice.content}
+    if choice.reasoning:
+        message["reasoning_content"] = "".join(choice.reasoning)
+    if choice.tool_calls:
+        message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
+    logprobs = {"content": _logprobs(answer, choice.tokens)} if answer.logprobs and not choice.tool_calls else None
+    return {"index": choice.index, "message": message, "logprobs": logprobs, "finish_reason": choice.finish_reason}
+
+
+def _tool_call(call: tuple[str, str, str]) -> dict[str, Any]:
+    id, name, arguments = call
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _usage(answer: Completion) -> dict[str, Any]:
+    usage: dict[str, Any] = {
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "total_tokens": answer.prompt_tokens + answer.completion_tokens,
+    }
+    if answer.reasoning_tokens:
+        usage["completion_tokens_details"] = {"reasoning_tokens": answer.reasoning_tokens}
+    return usage
+
+
+def _logprobs(answer: Completion, tokens: Sequence[str]) -> list[dict[str, Any]]:
+    """Plausible and the same every time: the likelier the token, the earlier its alternatives would come."""
+    rows = []
+    for n, token in enumerate(tokens):
+        top = [
+            (token if k == 0 else f"{token.rstrip()}{k}", -0.02 * (n % 7 + 1) - 1.5 * k)
+            for k in range(answer.top_logprobs)
+        ]
+        row = _logprob(token, -0.02 * (n % 7 + 1))
+        row["top_logprobs"] = [_logprob(*pair) for pair in top]
+        rows.append(row)
+    return rows
+
+
+def _logprob(token: str, value: float) -> dict[str, Any]:
+    return {"token": token, "logprob": round(value, 4), "bytes": list(token.encode())}
+
+
+def events(answer: Completion, include_usage: bool) -> Iterator[bytes]:
+    """The answer as server-sent events, as OpenAI clients parse them: role, content, finish, usage when asked, [DONE]."""
+    head = to_json(_head(answer, "chat.completion.chunk"))[:-1]
+    tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+    for choice in answer.choices:
+        yield from _choice_events(answer, choice, head, tail)
+    if include_usage:
+        yield b"data: " + head + b',"choices":[],"usage":' + to_json(_usage(answer)) + b"}\n\n"
+    yield b"data: [DONE]\n\n"
+
+
+def _choice_events(answer: Completion, choice: Choice, head: bytes, tail: bytes) -> Iterator[bytes]:
+    # One template a choice: a dump per chunk would halve the stream.
+    opening = b"data: " + head + b',"choices":[{"index":%d,"delta":' % choice.index
+    closing = b',"logprobs":null,"finish_reason":null}]' + tail
+    first = b'{"role":"assistant","content":null}' if choice.tool_calls else b'{"role":"assistant","content":""}'
+    yield opening + first + closing
+    for token in choice.reasoning:
+        yield opening + b'{"reasoning_content":' + to_json(token) + b"}" + closing
+    if answer.logprobs and not choice.tool_calls:
+        for token, logprob in zip(choice.tokens, _logprobs(answer, choice.tokens), strict=True):
+            detail = b',"logprobs":{"content":[' + to_json(logprob) + b']},"finish_reason":null}]' + tail
+            yield opening + b'{"content":' + to_json(token) + b"}" + detail
+    elif not choice.tool_calls:
+        for token in choice.tokens:
+            yield opening + b'{"content":' + to_json(token) + b"}" + closing
+    for index, (id, name, arguments) in enumerate(choice.tool_calls):
+        called = {"index": index, **_tool_call((id, name, ""))}
+        yield opening + to_json({"tool_calls": [called]}) + closing
+        for piece in choice.argument_pieces(arguments):
+            more = {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+            yield opening + to_json(more) + closing
+    yield opening + b'{},"logprobs":null,"finish_reason":"' + choice.finish_reason.encode() + b'"}]' + tail

@@ -1,0 +1,1 @@
+"""POST /messages: just enough for the brief's error-handling snippet; nothing is sent."""

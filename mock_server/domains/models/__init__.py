@@ -1,0 +1,1 @@
+"""The list of models, at the vendor's old path and at the OpenAI-compatible one."""

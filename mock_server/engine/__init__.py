@@ -1,0 +1,1 @@
+"""What every exchange shares. Knows no domain."""

@@ -1,0 +1,68 @@
+"""Accounts: every API key is its own, with its own time, counters and nothing in common with the others."""
+
+from collections.abc import Collection
+from hashlib import sha256
+
+from mock_server.base.clock import Clock, Timeline
+from mock_server.base.errors import AuthenticationFailed
+from mock_server.base.ids import account_id
+
+MAX_KEY_BYTES = 4096
+
+
+class Account:
+    """One API key's corner of the world. Knows the hash of the key, never the key."""
+
+    __slots__ = ("counters", "fault_key", "id", "timeline")
+
+    def __init__(self, id: str, timeline: Timeline, fault_key: str) -> None:
+        self.id = id
+        self.timeline = timeline
+        self.fault_key = fault_key  # the magic part of a key such as mock-fault-429-twice-mytest, else empty
+        self.counters: dict[str, int] = {}
+
+    def next(self, kind: str) -> int:
+        """1, 2, 3 ... for each kind of thing counted."""
+        n = self.counters.get(kind, 0) + 1
+        self.counters[kind] = n
+        return n
+
+    def reset(self) -> None:
+        self.counters.clear()
+        self.timeline.reset()
+
+
+class Accounts:
+    """Finds the account of a request by its Authorization header."""
+
+    def __init__(self, clock: Clock, accepted: Collection[str] = ()) -> None:
+        self._clock = clock
+        self._accepted = frozenset(sha256(key.encode()).hexdigest() for key in accepted)
+        self._known: dict[str, Account] = {}
+        self.nobody = Account("", clock.timeline(), "")  # whom exchanges without a valid key are counted under
+
+    def authenticate(self, authorization: bytes | None) -> tuple[Account, bytes]:
+        """The account of `Authorization: Bearer <key>` and the key, for masking. Raises AuthenticationFailed."""
+        if authorization is None or authorization[:7].lower() != b"bearer ":
+            raise AuthenticationFailed
+        key = authorization[7:].strip()
+        if not key or b" " in key or len(key) > MAX_KEY_BYTES:
+            raise AuthenticationFailed
+        return self.of_key(key.decode("latin-1")), key
+
+    def of_key(self, key: str) -> Account:
+        """The account of a key. Raises AuthenticationFailed when the server accepts others only."""
+        if self._accepted and sha256(key.encode()).hexdigest() not in self._accepted:
+            raise AuthenticationFailed
+        id = account_id(key)
+        account = self._known.get(id)
+        if account is None:
+            fault_key = key if key.startswith("mock-fault-") else ""
+            account = self._known[id] = Account(id, self._clock.timeline(), fault_key)
+        return account
+
+    def reset(self) -> None:
+        """Every account as new."""
+        for account in (self.nobody, *self._known.values()):
+            account.reset()
+        self._known.clear()

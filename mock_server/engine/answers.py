@@ -1,0 +1,102 @@
+"""What an endpoint may answer: ready JSON bytes, an empty 200, or a paced stream of events."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mock_server.base.clock import Clock, Timeline
+from mock_server.base.errors import ApiError, Dialect, render
+
+JSON = (b"content-type", b"application/json")
+EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+
+
+class Ready(Response):
+    """Bytes with their headers, built without Starlette's header bookkeeping: this is every request's path."""
+
+    def __init__(self, body: bytes, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = (JSON,)) -> None:
+        self.body = body
+        self.status_code = status
+        self.raw_headers = [*headers, (b"content-length", b"%d" % len(body))]
+        self.background = None
+
+
+def as_json(value: Any, status: int = 200) -> Ready:
+    """A JSON answer of a model, or of plain data."""
+    if isinstance(value, BaseModel):
+        return Ready(value.__pydantic_serializer__.to_json(value, by_alias=True), status)
+    return Ready(to_json(value), status)
+
+
+def empty() -> Ready:
+    """A 200 without a body or a content type, as the vendor answers deletes and assignments."""
+    return Ready(b"", headers=())
+
+
+def of_error(error: ApiError, dialect: Dialect) -> Ready:
+    """The answer that tells a client of an error."""
+    answer = Ready(to_json(render(error, dialect)), error.status)
+    for name, value in error.headers.items():
+        answer.raw_headers.append((name.encode("latin-1"), value.encode("latin-1")))
+    return answer
+
+
+class Stream(Response):
+    """Server-sent events. Without pacing they go out in one write; with it each waits its turn by the account's clock."""
+
+    def __init__(
+        self, events: Iterable[bytes], waits: Iterable[float] | None, clock: Clock, timeline: Timeline
+    ) -> None:
+        self.status_code = 200
+        self.raw_headers = list(EVENTS)
+        self.background = None
+        self._events = events
+        self._waits = waits  # seconds before each event; None sends them all at once
+        self._clock = clock
+        self._timeline = timeline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        if self._waits is None:
+            await send({"type": "http.response.body", "body": b"".join(self._events)})
+            return
+        left = asyncio.ensure_future(disconnected(receive))
+        try:
+            for event, wait in zip(self._events, self._waits, strict=True):
+                if wait and not await self._clock.sleep(self._timeline, wait, until=left):
+                    return
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            left.cancel()
+
+
+class Silence(Response):
+    """No answer: waits by the account's clock, then closes the connection before any byte."""
+
+    def __init__(self, seconds: float, clock: Clock, timeline: Timeline) -> None:
+        self.status_code = 0
+        self.raw_headers = []
+        self.background = None
+        self._seconds, self._clock, self._timeline = seconds, clock, timeline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = asyncio.ensure_future(disconnected(receive))
+        try:
+            if await self._clock.sleep(self._timeline, self._seconds, until=left):
+                scope["mock.exchange"].ended = "cut"
+                scope["mock.hang_up"]()  # set by our uvicorn protocols, serve.py
+            await left
+        finally:
+            left.cancel()
+
+
+async def disconnected(receive: Receive) -> None:
+    """Returns once the client has left."""
+    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
+        pass

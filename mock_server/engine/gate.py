@@ -1,0 +1,103 @@
+"""The gate: operation, account, faults that headers decide, body; then the operation's own handler. HTTP and sockets alike."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mock_server.base.clock import Clock
+from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
+from mock_server.engine.accounts import Accounts
+from mock_server.engine.answers import Silence, of_error
+from mock_server.engine.exchange import Exchange
+from mock_server.engine.faults import HEADER, Effect, Faults
+from mock_server.engine.operations import Operation, Operations
+
+
+class Gate:
+    """ASGI layer inside the journal. Every refusal that needs no body is made here, in the operation's dialect.
+
+    `enter` links an operation's room on first use and makes what its domain may use of the world.
+    With `lean` off, requests go through `app` (FastAPI's own router) instead of the operation's compiled handler.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        operations: Operations,
+        accounts: Accounts,
+        faults: Faults,
+        clock: Clock,
+        enter: Callable[[Exchange, Operation], Any],
+        max_json: int,
+        max_upload: int,
+        lean: bool = True,
+    ) -> None:
+        self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
+        self._clock, self._enter, self._lean = clock, enter, lean
+        self._max_json, self._max_upload = max_json, max_upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["mock.exchange"]
+        dialect: Dialect = "std"
+        try:
+            raw_path = scope.get("raw_path") or scope["path"].encode()
+            operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
+            exchange.operation, exchange.params, dialect = operation, params, operation.dialect
+            authorization = fault = length = None
+            for name, value in scope["headers"]:
+                if name == b"authorization":
+                    authorization = value
+                elif name == HEADER:
+                    fault = value
+                elif name == b"content-length":
+                    length = value
+            exchange.account, exchange.secret = self._accounts.authenticate(authorization)
+            exchange.at = exchange.account.timeline.now()
+            effect = self._faults.before_parse(exchange, fault)
+            if effect is not None:
+                return await fire(exchange, effect, self._clock)(scope, receive, send)
+            if operation.room is None:
+                raise NotEmulated(
+                    f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
+                )
+            limit = self._max_upload if operation.upload else self._max_json
+            if length is not None and int(length) > limit:
+                raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
+            exchange.call = self._enter(exchange, operation)
+            scope["path_params"] = params
+            bounded = _bounded(receive, limit)
+            handler = operation.handler if self._lean else None
+            await (handler or self._app)(scope, bounded, send)
+        except ApiError as error:
+            await of_error(error, dialect)(scope, receive, send)
+        except ClientDisconnect:
+            exchange.ended = "client_left"
+
+
+def fire(exchange: Exchange, effect: Effect, clock: Clock) -> Response:
+    """Let a fault happen: raises the error it answers with, or gives the silence before the connection closes."""
+    assert exchange.account is not None
+    if effect.timeout is not None:
+        return Silence(effect.timeout, clock, exchange.account.timeline)
+    error = effect.error()
+    error.headers = {**error.headers, "x-mock-fault": exchange.fault}
+    raise error
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """`receive` that refuses a body over `limit` bytes as it comes, for requests that do not announce their length."""
+    total = 0
+
+    async def bounded() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > limit:
+            raise TooLarge(f"The body has more than {limit} bytes, which is the limit.")
+        return message
+
+    return bounded

@@ -1,0 +1,230 @@
+"""The outermost layer: opens the Exchange, tees both directions, and writes it once, however it ends. Keys are masked."""
+
+import asyncio
+import re
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mock_server.base.clock import Machine
+from mock_server.base.errors import UnexpectedError
+from mock_server.engine.accounts import MAX_KEY_BYTES, Account
+from mock_server.engine.answers import of_error
+from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
+
+ENTRIES = 1000
+TOTAL_BYTES = 32 * 1024 * 1024
+MASK = b"***"
+# Headers that carry credentials, whatever their value.
+SECRET_HEADERS = frozenset(
+    (b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"api-key", b"x-amz-security-token",
+     b"x-mock-admin-token")
+)  # fmt: skip
+SECRET_NAMES = (
+    rb"api[_-]?key|access[_-]?key(?:[_-]?id)?|secret(?:[_-]?(?:access[_-]?)?key)?|password"
+    rb"|(?:access|auth|session|security)[_-]?token|x-amz-(?:security-token|credential|signature)"
+)
+SECRET_HINTS = (b"key", b"secret", b"password", b'token"', b"token=", b"x-amz-")  # a quick look before the expressions
+IN_JSON = re.compile(rb'("(?:' + SECRET_NAMES + rb')"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE)
+IN_QUERY = re.compile(rb"((?:^|[&?])(?:" + SECRET_NAMES + rb")=)[^&]*", re.IGNORECASE)
+IN_FORM = re.compile(rb'(name="(?:' + SECRET_NAMES + rb')"[^\r\n]*(?:\r\n[^\r\n]+)*\r\n\r\n)[^\r\n]*', re.IGNORECASE)
+SHORTEST_SECRET = 8  # a shorter key would blank out ordinary words
+TEED = BODY_CAP + MAX_KEY_BYTES  # kept until the masks are on, so that no key is cut in two at the cap
+
+
+class Ring:
+    """The last exchanges, capped in number and in bytes; the oldest leave first."""
+
+    def __init__(self, entries: int = ENTRIES, total_bytes: int = TOTAL_BYTES) -> None:
+        self.entries, self.total_bytes = entries, total_bytes
+        self._ring: deque[tuple[Exchange, int]] = deque()
+        self.bytes = 0
+        self.evicted = 0
+
+    def add(self, exchange: Exchange) -> None:
+        weight = exchange.weight()
+        self._ring.append((exchange, weight))
+        self.bytes += weight
+        while len(self._ring) > self.entries or self.bytes > self.total_bytes:
+            self.bytes -= self._ring.popleft()[1]
+            self.evicted += 1
+
+    def newest_first(self) -> Iterator[Exchange]:
+        return (exchange for exchange, _ in reversed(self._ring))
+
+    def clear(self, account: str | None = None) -> int:
+        """Forget one account's exchanges, or all; how many went."""
+        kept = [(e, w) for e, w in self._ring if account is not None and (e.account is None or e.account.id != account)]
+        gone = len(self._ring) - len(kept)
+        self._ring = deque(kept)
+        self.bytes = sum(weight for _, weight in kept)
+        return gone
+
+    def reset(self) -> None:
+        self.clear()
+        self.evicted = 0
+
+
+class Journal:
+    """ASGI layer. `name` gives an exchange's id from its account; `nobody` stands in where there is no account."""
+
+    def __init__(
+        self, app: ASGIApp, *, ring: Ring, machine: Machine, nobody: Account, name: Callable[[Account], str]
+    ) -> None:
+        self._app, self._ring, self._machine, self._nobody, self._name = app, ring, machine, nobody, name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        socket = scope["type"] == "websocket"
+        exchange = Exchange(
+            "socket" if socket else "http",
+            "GET" if socket else scope["method"],
+            scope["path"],
+            scope["query_string"],
+            scope["headers"],
+            self._nobody.timeline.now(),
+            self._machine.monotonic(),
+        )
+        scope["mock.exchange"] = exchange
+        tee = _Tee(exchange, receive, send, self._stamp)
+        try:
+            await self._app(scope, tee.receive, tee.send)
+            exchange.ended = exchange.ended or ("client_left" if tee.left and not tee.finished else "complete")
+        except asyncio.CancelledError:
+            exchange.ended = "stopped"
+            raise
+        except Exception as error:
+            exchange.ended = "crashed"
+            print(f"{exchange.method} {exchange.path} crashed:", file=sys.stderr)
+            traceback.print_exception(error, file=sys.stderr)
+            if tee.started:
+                raise
+            await of_error(UnexpectedError(), "std")(scope, tee.receive, tee.send)
+        finally:
+            exchange.duration = self._machine.monotonic() - exchange.started
+            self._stamp(exchange)
+            mask(exchange)
+            self._ring.add(exchange)
+
+    def _stamp(self, exchange: Exchange) -> str:
+        """The exchange's id, which is also its x-request-id: counted per account, so that runs repeat."""
+        if not exchange.id:
+            exchange.id = self._name(exchange.account or self._nobody)
+        return exchange.id
+
+
+class _Tee:
+    """Copies what goes over the wire into the exchange, within the caps."""
+
+    __slots__ = ("_chunks", "_receive", "_send", "_stamp", "exchange", "finished", "left", "started")
+
+    def __init__(self, exchange: Exchange, receive: Receive, send: Send, stamp: Callable[[Exchange], str]) -> None:
+        self.exchange, self._receive, self._send, self._stamp = exchange, receive, send, stamp
+        self.started = self.finished = self.left = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        exchange = self.exchange
+        kind = message["type"]
+        if kind == "http.request":
+            body = message.get("body", b"")
+            exchange.request_size += len(body)
+            if len(exchange.request_body) < TEED:
+                exchange.request_body += bytes(body[: TEED - len(exchange.request_body)])
+        elif kind in ("http.disconnect", "websocket.disconnect"):
+            self.left = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        exchange = self.exchange
+        kind = message["type"]
+        if kind in ("http.response.body", "websocket.http.response.body"):
+            body = message.get("body", b"")
+            exchange.response_size += len(body)
+            if len(exchange.response_body) < TEED:
+                exchange.response_body += body[: TEED - len(exchange.response_body)]
+            self.finished = not message.get("more_body", False)
+        elif kind in ("http.response.start", "websocket.http.response.start"):
+            self.started = True
+            exchange.status = message["status"]
+            exchange.response_headers = message["headers"]
+            message["headers"].append((b"x-request-id", self._stamp(exchange).encode()))
+        elif kind == "websocket.accept":
+            self.started = True
+            exchange.status = 101
+        await self._send(message)
+
+
+def mask(exchange: Exchange) -> None:
+    """Blank out every credential the exchange holds. The one place where this happens, before the journal keeps it."""
+    exchange.request_headers = [(k, MASK if k in SECRET_HEADERS else v) for k, v in exchange.request_headers]
+    exchange.response_headers = [(k, MASK if k in SECRET_HEADERS else v) for k, v in exchange.response_headers]
+    exchange.request_body = _mask_body(exchange.request_body)
+    exchange.response_body = _mask_body(exchange.response_body)
+    if exchange.query:
+        exchange.query = IN_QUERY.sub(rb"\1" + MASK, exchange.query)
+    secret, exchange.secret = exchange.secret, b""
+    if len(secret) >= SHORTEST_SECRET:
+        _mask_everywhere(exchange, secret)
+    exchange.request_body = exchange.request_body[:BODY_CAP]
+    exchange.response_body = exchange.response_body[:BODY_CAP]
+
+
+def _mask_body(body: bytes) -> bytes:
+    low = body.lower()
+    if not any(hint in low for hint in SECRET_HINTS):
+        return body
+    return IN_FORM.sub(rb"\1" + MASK, IN_JSON.sub(rb"\1" + MASK, body))
+
+
+def _mask_everywhere(exchange: Exchange, secret: bytes) -> None:
+    def blank(headers: Headers) -> Headers:
+        return [(k, v.replace(secret, MASK) if secret in v else v) for k, v in headers]
+
+    for name in ("query", "request_body", "response_body"):
+        value: bytes = getattr(exchange, name)
+        if secret in value:
+            setattr(exchange, name, value.replace(secret, MASK))
+    text = secret.decode("latin-1")
+    if text in exchange.path:
+        exchange.path = exchange.path.replace(text, MASK.decode())
+    exchange.request_headers = blank(exchange.request_headers)
+    exchange.response_headers = blank(exchange.response_headers)
+
+
+def describe(exchange: Exchange) -> dict[str, Any]:
+    """An exchange as `GET /_mock/requests` shows it."""
+    from mock_server.base.clock import iso
+
+    account, operation = exchange.account, exchange.operation
+    return {
+        "id": exchange.id,
+        "at": iso(exchange.at),
+        "kind": exchange.kind,
+        "account": account.id if account and account.id else None,
+        "operation": operation.id if operation else None,
+        "method": exchange.method,
+        "path": exchange.path,
+        "query": exchange.query.decode("latin-1"),
+        "status": exchange.status,
+        "ended": exchange.ended,
+        "duration_ms": round(exchange.duration * 1000, 3),
+        "fault": exchange.fault or None,
+        "reply": exchange.reply or None,
+        "near_misses": list(exchange.near_misses),
+        "warnings": list(exchange.warnings),
+        "request": _describe_side(exchange.request_headers, exchange.request_body, exchange.request_size),
+        "response": _describe_side(exchange.response_headers, exchange.response_body, exchange.response_size),
+    }
+
+
+def _describe_side(headers: Headers, body: bytes, size: int) -> dict[str, Any]:
+    return {
+        "headers": [[k.decode("latin-1"), v.decode("latin-1")] for k, v in headers],
+        "body": body.decode("utf-8", "replace"),
+        "size": size,
+        "truncated": size > len(body),
+    }

@@ -1,0 +1,106 @@
+"""The table of operations: which (method, path) is which operation. Built from data; knows no domain."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import unquote_to_bytes
+
+from starlette.types import ASGIApp
+
+from mock_server.base.errors import BadRequest, Dialect, MethodNotAllowed, NotFound
+
+Kind = Literal["http", "socket"]
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """One operation of the vendor's API. `room` is the domain that serves it; without one it is known but not emulated."""
+
+    id: str
+    method: str
+    path: str
+    dialect: Dialect = "std"
+    room: str | None = None
+    kind: Kind = "http"
+    upload: bool = False  # takes a form: its own, larger limit, and FastAPI's own path
+    handler: ASGIApp | None = field(default=None, repr=False)  # compiled; linked when the room is first entered
+
+
+@dataclass(slots=True)
+class _Node:
+    """One path segment of the table: fixed next segments, one parameter, and what ends here."""
+
+    fixed: dict[str, "_Node"] = field(default_factory=dict)
+    parameter: tuple[str, "_Node"] | None = None
+    ends: dict[tuple[Kind, str], Operation] = field(default_factory=dict)
+
+
+class Operations:
+    """Finds the operation of a path in a dict for fixed paths, segment by segment for the rest."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self.all: dict[str, Operation] = {}
+        self._exact: dict[tuple[Kind, str, str], Operation] = {}
+        self._root = _Node()
+        for operation in operations:
+            assert operation.id not in self.all, f"two operations named {operation.id}"
+            self.all[operation.id] = operation
+            self._exact[operation.kind, operation.method, operation.path] = operation
+            node = self._root
+            for segment in operation.path.split("/"):
+                if segment.startswith("{"):
+                    node.parameter = node.parameter or (segment[1:-1], _Node())
+                    node = node.parameter[1]
+                else:
+                    node = node.fixed.setdefault(segment, _Node())
+            node.ends[operation.kind, operation.method] = operation
+
+    def find(self, kind: Kind, method: str, path: str, raw_path: bytes) -> tuple[Operation, dict[str, str]]:
+        """The operation and its decoded path parameters. Raises NotFound or MethodNotAllowed."""
+        operation = self._exact.get((kind, method, path))
+        if operation is not None and "{" not in path:
+            return operation, {}
+        # The raw path, so that an encoded slash stays inside its segment.
+        found = self._walk(raw_path.decode("latin-1").split("/"))
+        if found is None:
+            raise NotFound(self._hint(path))
+        node, values = found
+        operation = node.ends.get((kind, method))
+        if operation is None:
+            allowed = sorted({m for k, m in node.ends if k == "http"})
+            raise MethodNotAllowed(headers={"allow": ", ".join(allowed or ["GET"])})
+        names = [s[1:-1] for s in operation.path.split("/") if s.startswith("{")]
+        return operation, {name: _decode(value) for name, value in zip(names, values, strict=True)}
+
+    def _walk(self, segments: list[str]) -> tuple[_Node, list[str]] | None:
+        """Fixed segments win over parameters; where a fixed one leads nowhere, the parameter is tried."""
+        states: list[tuple[_Node, int, list[str]]] = [(self._root, 0, [])]
+        while states:
+            node, i, values = states.pop()
+            if i == len(segments):
+                if node.ends:
+                    return node, values
+                continue
+            if node.parameter and segments[i]:
+                states.append((node.parameter[1], i + 1, [*values, segments[i]]))
+            fixed = node.fixed.get(segments[i])
+            if fixed is not None:
+                states.append((fixed, i + 1, values))
+        return None
+
+    def _hint(self, path: str) -> str | None:
+        if path.startswith("/v2/") or path == "/v2":
+            return None
+        if self._walk(("/v2" + path).split("/")):
+            return f"{NotFound.default_detail} The API lives under /v2: try /v2{path[:200]}."
+        return f"{NotFound.default_detail} The API lives under /v2."
+
+
+def _decode(value: str) -> str:
+    try:
+        text = unquote_to_bytes(value).decode()
+    except UnicodeDecodeError:
+        raise BadRequest("The path is not valid percent-encoded UTF-8.") from None
+    if "\0" in text:
+        raise BadRequest("The path contains a NUL byte.")
+    return text

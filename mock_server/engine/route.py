@@ -1,0 +1,219 @@
+"""The route class of every domain: FastAPI declares the operation, a handler compiled once from it answers.
+
+FastAPI's own path stays whole (its router can answer every operation too, and does for forms); both paths run the
+endpoint behind the same guard and give the same bytes, which tests/test_lean_route.py holds them to.
+"""
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, Protocol
+
+from fastapi import HTTPException, Request
+from fastapi.dependencies.utils import request_params_to_args
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from starlette.datastructures import Headers, QueryParams
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mock_server.base.errors import ApiError, ExpectedJson, Invalid, InvalidJson, Issue
+from mock_server.engine.answers import as_json, of_error
+from mock_server.engine.defaults import complete
+from mock_server.engine.exchange import Exchange
+
+Endpoint = Callable[..., Awaitable[Any]]
+
+
+class Guard(Protocol):
+    """What the route asks of a call: what must happen between parsing and the service."""
+
+    exchange: Exchange
+
+    def after_parse(self, body: Any) -> Response | None: ...
+
+    def quirk(self, name: str) -> bool: ...
+
+
+def current_call(connection: HTTPConnection) -> Any:
+    """The call of this request, as a FastAPI dependency."""
+    return connection.scope["mock.exchange"].call
+
+
+class LeanRoute(APIRoute):
+    """A route with `lean`: the same operation as one ASGI function, or None where FastAPI's path must answer (forms)."""
+
+    lean: ASGIApp | None
+
+    def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
+        super().__init__(path, guarded(endpoint), **options)
+        self.lean = _compile(self)
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """FastAPI's path, its failures in the operation's dialect."""
+        handler = super().get_route_handler()
+        takes_json = self.body_field is not None and not _is_form(self)
+
+        async def handle(request: Request) -> Response:
+            exchange: Exchange = request.scope["mock.exchange"]
+            assert exchange.operation is not None
+            try:
+                if takes_json:
+                    _check_content_type(request.headers.raw, await request.body())
+                return await handler(request)
+            except ApiError as error:
+                return of_error(error, exchange.operation.dialect)
+            except RequestValidationError as error:
+                return of_error(_invalid(error.errors()), exchange.operation.dialect)
+            except HTTPException as error:
+                if error.status_code != 400:
+                    raise
+                return of_error(InvalidJson(), exchange.operation.dialect)
+
+        return handle
+
+
+def guarded(endpoint: Endpoint) -> Endpoint:
+    """`endpoint` behind what every call passes after parsing, its result rendered."""
+    if getattr(endpoint, "is_guarded", False):
+        return endpoint
+
+    @functools.wraps(endpoint)
+    async def run(**values: Any) -> Response:
+        call: Guard = values["call"]
+        answer = call.after_parse(values.get("body"))
+        if answer is None:
+            answer = await endpoint(**values)
+        return answer if isinstance(answer, Response) else as_json(answer)
+
+    run.is_guarded = True  # type: ignore[attr-defined]
+    return run
+
+
+def _is_form(route: APIRoute) -> bool:
+    from fastapi.params import Form
+
+    return route.body_field is not None and isinstance(route.body_field.field_info, Form)
+
+
+def _compile(route: APIRoute) -> ASGIApp | None:
+    """The lean handler of a declaration: path and query by FastAPI's own fields, the body by one `validate_json`."""
+    if _is_form(route):
+        return None
+    dependant = route.dependant
+    if any(d.call is not current_call for d in dependant.dependencies) or dependant.cookie_params:
+        raise TypeError(
+            f"{route.operation_id}: a lean route takes `call`, parameters and one body, no other dependency"
+        )
+    run: Endpoint = route.endpoint
+    body = None if route.body_field is None else _Body(route.body_field)
+    read_parameters = _parameters(dependant.path_params, dependant.query_params, dependant.header_params)
+
+    async def lean(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["mock.exchange"]
+        call: Guard = exchange.call
+        issues: list[Any] = []
+        values = read_parameters(scope, issues) if read_parameters else {}
+        values["call"] = call
+        if body is not None:
+            values[body.name] = await body.read(scope, receive, issues, call)
+        if issues:
+            raise _invalid(issues)
+        answer: Response = await run(**values)
+        await answer(scope, receive, send)
+
+    return lean
+
+
+class _Body:
+    """The one JSON body of an operation."""
+
+    def __init__(self, field: Any) -> None:
+        self.name: str = field.name
+        self._required: bool = field.field_info.is_required()
+        self._default = field.get_default
+        annotation = field.field_info.annotation
+        kind: Any = Annotated[annotation, *field.field_info.metadata, None]
+        self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        self._validate = self._adapter.validator.validate_json
+
+    async def read(self, scope: Scope, receive: Receive, issues: list[Any], call: Guard) -> Any:
+        """The validated body; what is wrong with it goes to `issues`."""
+        body = await _read(receive)
+        if not body:
+            if self._required and not call.quirk("missing_fields_defaulted"):
+                issues.append({"loc": ("body",), "msg": "Field required", "type": "missing"})
+                return None
+            if not self._required:
+                return self._default()
+        _check_content_type(scope["headers"], body)
+        try:
+            return self._validate(body or b"{}")
+        except ValidationError as error:
+            errors: Sequence[Any] = error.errors(include_url=False, include_context=False, include_input=False)
+            if errors[0]["type"] == "json_invalid":
+                raise InvalidJson from None
+            if call.quirk("missing_fields_defaulted"):
+                completed, errors = complete(body or b"{}", self._adapter, errors)
+                if not errors:
+                    return completed
+            issues.extend({**e, "loc": ("body", *e["loc"])} for e in errors)
+            return None
+
+
+def _parameters(
+    path: Sequence[Any], query: Sequence[Any], header: Sequence[Any]
+) -> Callable[[Scope, list[Any]], dict[str, Any]] | None:
+    if not (path or query or header):
+        return None
+
+    def read(scope: Scope, issues: list[Any]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        sources: tuple[tuple[Sequence[Any], Callable[[], Any]], ...] = (
+            (path, lambda: scope["path_params"]),
+            (query, lambda: QueryParams(scope["query_string"])),
+            (header, lambda: Headers(scope=scope)),
+        )
+        for fields, received in sources:
+            if fields:
+                found, errors = request_params_to_args(fields, received())
+                values.update(found)
+                issues.extend(errors)
+        return values
+
+    return read
+
+
+async def _read(receive: Receive) -> bytes:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return body
+    parts = [body]
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
+
+
+def _check_content_type(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+    """A body must be JSON by its Content-Type; one without a Content-Type is taken for JSON."""
+    if not body:
+        return
+    for name, value in headers:
+        if name == b"content-type":
+            kind = value.partition(b";")[0].strip().lower()
+            if kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json")):
+                return
+            raise ExpectedJson
+
+
+def _invalid(errors: Sequence[Any]) -> Invalid | InvalidJson:
+    if any(e["type"] == "json_invalid" for e in errors):
+        return InvalidJson()
+    return Invalid([Issue(tuple(e["loc"]), e["msg"], e["type"]) for e in errors])

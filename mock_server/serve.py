@@ -1,0 +1,148 @@
+"""Runs an App under uvicorn: from the command line, or as `LocalServer` in a thread of a test."""
+
+import logging
+import signal
+import socket
+import sys
+import threading  # noqa: TID251  LocalServer is a thread of the test's process, not of the server
+from types import FrameType, TracebackType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from mock_server.app import App, create_app
+from mock_server.base.errors import META_URL
+from mock_server.base.settings import Settings
+
+
+class PortInUse(RuntimeError):
+    """The address cannot be listened on: one sentence for a person."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Puts into the scope how to close the connection, which uvicorn offers no other way before headers were sent."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
+
+    def send_400_response(self, msg: str) -> None:
+        """Bytes that are no HTTP request: told in the vendor's envelope."""
+        body = (
+            b'{"errors":[{"code":"10015","title":"Bad Request","detail":"%s","meta":{"url":"%s10015"}}]}'
+            % (msg.encode("ascii", "replace"), META_URL.encode())
+        )  # fmt: skip
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+        self.transport.write(head + b"x-request-id: unreadable\r\nconnection: close\r\n\r\n" + body)
+        self.transport.close()
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    async def run_asgi(self) -> None:
+        self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
+        await super().run_asgi()
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says one line when ready, and ends with exit code 0 when told to stop."""
+
+    announce = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.announce and sockets:
+            print(f"Telnyx AI mock ready at {url_of(sockets[0])}/v2", flush=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn would raise the signal again after its shutdown, and the process would die of it instead of ending.
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+def url_of(listener: socket.socket) -> str:
+    """`http://127.0.0.1:4010` of a bound socket; a wildcard address is shown as localhost."""
+    host, port = listener.getsockname()[:2]
+    host = "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises PortInUse with a sentence."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # IPPROTO_TCP said out loud: asyncio sets TCP_NODELAY only on sockets that were made with it.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise PortInUse(f"Cannot listen on {host}: {error.strerror or error}.") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        reason = "the port is in use" if error.errno in (98, 48, 10048) else error.strerror
+        raise PortInUse(
+            f"Cannot listen on {host}:{port}: {reason}. Another port: --port 4011, any free one: --port 0."
+        ) from None
+    return listener
+
+
+def config(app: App, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        ws=SocketProtocol,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.drain,  # type: ignore[arg-type]
+        ws_ping_interval=None,  # a half-open socket must stay one
+        ws_per_message_deflate=False,
+    )
+
+
+def quieten() -> None:
+    """uvicorn's own lines say nothing about the mock; what goes wrong in an exchange is the journal's to tell."""
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop. Raises PortInUse and SettingsError before anything is answered."""
+    listener = bind(settings.host, settings.port)
+    quieten()
+    app = create_app(settings)
+    server = Server(config(app, settings))
+    server.announce = True
+    server.run(sockets=[listener])
+
+
+class LocalServer:
+    """A server in a thread, as a context manager: `with LocalServer() as server: server.url`."""
+
+    def __init__(self, settings: Settings | None = None, **app_options: Any) -> None:
+        self.settings = settings or Settings(port=0)
+        self.app = create_app(self.settings, **app_options)
+        self.url = ""
+        self._server = Server(config(self.app, self.settings))
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> "LocalServer":
+        quieten()
+        listener = bind(self.settings.host, self.settings.port)
+        self.url = url_of(listener)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True, name="telnyx-ai-mock")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        assert self._thread is not None
+        self._thread.join(10)
+        if self._thread.is_alive():
+            print("the mock server did not stop within 10 s", file=sys.stderr)

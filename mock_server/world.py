@@ -1,0 +1,141 @@
+"""The World: everything one server is made of. And Call: what one request may use of it. No globals."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends
+from starlette.responses import Response
+
+from mock_server.base.clock import Clock
+from mock_server.base.ids import Ids
+from mock_server.base.settings import Settings, SettingsError
+from mock_server.engine.accounts import Account, Accounts
+from mock_server.engine.answers import Stream
+from mock_server.engine.exchange import Exchange
+from mock_server.engine.faults import Faults
+from mock_server.engine.gate import fire
+from mock_server.engine.journal import Ring
+from mock_server.engine.pacing import Pacing
+from mock_server.engine.replies import Replies, ReplyRule, View
+from mock_server.engine.route import current_call
+
+if TYPE_CHECKING:
+    from mock_server.engine.store import Store
+
+
+def shipped_fixtures() -> Path:
+    """The fixtures of this project: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "fixtures"
+    return inside if inside.is_dir() else package.parent / "fixtures"
+
+
+class World:
+    """One server's settings, time, names, state, rules and journal. Two in one process never meet."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
+        self.settings = settings
+        self.quirks: Mapping[str, bool] = settings.quirks()
+        self.clock = clock or Clock(settings.start())
+        self.ids = ids or Ids(settings.seed)
+        self.accounts = Accounts(self.clock, settings.api_key)
+        self.faults = Faults()
+        self.replies = Replies(settings.fixtures, shipped_fixtures())
+        self.ring = Ring()
+        self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
+        self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
+        if settings.fixtures:
+            self.replies.load()  # so that a broken file is refused at start
+        if settings.db is not None:
+            _ = self.store
+
+    @cached_property
+    def store(self) -> "Store":
+        """The database, opened when first needed: SQLAlchemy is half of what the server would import at start."""
+        from mock_server.engine.store import Store, StoreError
+
+        try:
+            return Store(self.settings.db)
+        except StoreError as error:
+            raise SettingsError(str(error)) from None
+
+    def reset(self, account: Account | None = None) -> None:
+        """As new: one account, or everything."""
+        if account is not None:
+            account.reset()
+            self.faults.clear(account.id)
+            self.ring.clear(account.id)
+        else:
+            self.clock.reset()
+            self.accounts.reset()
+            self.faults.reset()
+            self.replies.reset()
+            self.ring.reset()
+            self.cache.clear()
+        if "store" in self.__dict__:
+            self.store.reset(account.id if account else None)
+
+    def close(self) -> None:
+        if "store" in self.__dict__:
+            self.store.close()
+
+    def name_exchange(self, account: Account) -> str:
+        return self.ids.uuid(account.id, "request", account.next("request"))
+
+    def fixture(self, name: str) -> Path:
+        """A fixture file: the user's, in the order of --fixtures, before the shipped one."""
+        for folder in self.settings.fixtures:
+            if (folder / name).is_file():
+                return folder / name
+        return shipped_fixtures() / name
+
+
+class Call:
+    """What the code that serves one request may use."""
+
+    __slots__ = ("account", "exchange", "world")
+
+    def __init__(self, world: World, exchange: Exchange) -> None:
+        assert exchange.account is not None
+        self.world = world
+        self.exchange = exchange
+        self.account = exchange.account
+
+    def now(self) -> float:
+        """Seconds since the epoch, by the account's clock."""
+        return self.account.timeline.now()
+
+    def quirk(self, name: str) -> bool:
+        return self.world.quirks[name]
+
+    def hex(self, kind: str) -> str:
+        """32 hexadecimal digits for the next thing of a kind."""
+        return self.world.ids.hex(self.account.id, kind, self.account.next(kind))
+
+    def uuid(self, kind: str) -> str:
+        """A UUID for the next thing of a kind that is not kept in the store."""
+        return self.world.ids.uuid(self.account.id, kind, self.account.next(kind))
+
+    def choose(self, model: str, user_text: str) -> tuple[ReplyRule | None, View]:
+        """The reply that the rules choose, noted in the journal, and the view it was chosen by."""
+        operation = self.exchange.operation
+        assert operation is not None
+        view = View(operation.id, operation.room or "", model, user_text)
+        rule = self.world.replies.choose(view)
+        self.exchange.reply = rule.id if rule else "default"
+        return rule, view
+
+    def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
+        """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
+        return Stream(events, waits, self.world.clock, self.account.timeline)
+
+    def after_parse(self, body: Any) -> Response | None:
+        """What happens between parsing and the service: the faults that the body decides. May raise their error."""
+        model = getattr(body, "model", None)
+        effect = self.world.faults.after_parse(self.exchange, model) if isinstance(model, str) else None
+        return None if effect is None else fire(self.exchange, effect, self.world.clock)
+
+
+CallDep = Annotated[Call, Depends(current_call)]
