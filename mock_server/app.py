@@ -30,6 +30,18 @@ CORS: dict[str, Any] = {
 }  # fmt: skip
 
 
+class Cors:
+    """Starlette's CORS layer for requests that come from a web page; all others pass it by."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._cors = CORSMiddleware(app, **CORS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._cors if b"origin" in scope["mock.exchange"].headers else self._app
+        await app(scope, receive, send)
+
+
 class App:
     """The ASGI application of one World: `/_mock` goes to the admin API, the documents to FastAPI, all else down the chain."""
 
@@ -59,10 +71,10 @@ class App:
         """The way of one request, outermost first."""
         world, settings = self.world, self.world.settings
         layers: list[Any] = [
-            partial(CORSMiddleware, **CORS),
             partial(
                 Journal, ring=world.ring, machine=world.clock.machine, nobody=world.accounts.nobody, name=world.name_exchange
             ),
+            Cors,
             partial(
                 Gate, operations=self.operations, accounts=world.accounts, faults=world.faults, clock=world.clock,
                 enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,

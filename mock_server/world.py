@@ -133,8 +133,10 @@ class Call:
 
     def after_parse(self, body: Any) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error."""
-        model = getattr(body, "model", None)
-        effect = self.world.faults.after_parse(self.exchange, model) if isinstance(model, str) else None
+        faults = self.world.faults
+        if not faults.rules:
+            return None
+        effect = faults.after_parse(self.exchange, getattr(body, "model", None))
         return None if effect is None else fire(self.exchange, effect, self.world.clock)
 
 

@@ -211,9 +211,9 @@ class Faults:
                 return effect
         return self._by_rule(exchange, None) if self.rules else None
 
-    def after_parse(self, exchange: Exchange, model: str | None) -> Effect | None:
+    def after_parse(self, exchange: Exchange, model: object) -> Effect | None:
         """What fires by a rule that asks for the model a body names."""
-        return self._by_rule(exchange, model) if self.rules and model is not None else None
+        return self._by_rule(exchange, model) if isinstance(model, str) else None
 
     def _by_rule(self, exchange: Exchange, model: str | None) -> Effect | None:
         for armed in self._matching(exchange, model):

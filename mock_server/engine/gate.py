@@ -47,17 +47,10 @@ class Gate:
             raw_path = scope.get("raw_path") or scope["path"].encode()
             operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            authorization = fault = length = None
-            for name, value in scope["headers"]:
-                if name == b"authorization":
-                    authorization = value
-                elif name == HEADER:
-                    fault = value
-                elif name == b"content-length":
-                    length = value
-            exchange.account, exchange.secret = self._accounts.authenticate(authorization)
+            headers = exchange.headers
+            exchange.account, exchange.secret = self._accounts.authenticate(headers.get(b"authorization"))
             exchange.at = exchange.account.timeline.now()
-            effect = self._faults.before_parse(exchange, fault)
+            effect = self._faults.before_parse(exchange, headers.get(HEADER))
             if effect is not None:
                 return await fire(exchange, effect, self._clock)(scope, receive, send)
             if operation.room is None:
@@ -65,13 +58,15 @@ class Gate:
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
                 )
             limit = self._max_upload if operation.upload else self._max_json
-            if length is not None and int(length) > limit:
+            length = headers.get(b"content-length")
+            if length is None:
+                receive = _bounded(receive, limit)
+            elif int(length) > limit:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
-            bounded = _bounded(receive, limit)
             handler = operation.handler if self._lean else None
-            await (handler or self._app)(scope, bounded, send)
+            await (handler or self._app)(scope, receive, send)
         except ApiError as error:
             await of_error(error, dialect)(scope, receive, send)
         except ClientDisconnect:

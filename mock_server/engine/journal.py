@@ -28,7 +28,6 @@ SECRET_NAMES = (
     rb"api[_-]?key|access[_-]?key(?:[_-]?id)?|secret(?:[_-]?(?:access[_-]?)?key)?|password"
     rb"|(?:access|auth|session|security)[_-]?token|x-amz-(?:security-token|credential|signature)"
 )
-SECRET_HINTS = (b"key", b"secret", b"password", b'token"', b"token=", b"x-amz-")  # a quick look before the expressions
 IN_JSON = re.compile(rb'("(?:' + SECRET_NAMES + rb')"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE)
 IN_QUERY = re.compile(rb"((?:^|[&?])(?:" + SECRET_NAMES + rb")=)[^&]*", re.IGNORECASE)
 IN_FORM = re.compile(rb'(name="(?:' + SECRET_NAMES + rb')"[^\r\n]*(?:\r\n[^\r\n]+)*\r\n\r\n)[^\r\n]*', re.IGNORECASE)
@@ -85,7 +84,6 @@ class Journal:
             scope["path"],
             scope["query_string"],
             scope["headers"],
-            self._nobody.timeline.now(),
             self._machine.monotonic(),
         )
         scope["mock.exchange"] = exchange
@@ -105,6 +103,8 @@ class Journal:
             await of_error(UnexpectedError(), "std")(scope, tee.receive, tee.send)
         finally:
             exchange.duration = self._machine.monotonic() - exchange.started
+            exchange.at = exchange.at or self._nobody.timeline.now()
+            exchange.call = None
             self._stamp(exchange)
             mask(exchange)
             self._ring.add(exchange)
@@ -132,7 +132,9 @@ class _Tee:
         if kind == "http.request":
             body = message.get("body", b"")
             exchange.request_size += len(body)
-            if len(exchange.request_body) < TEED:
+            if not exchange.request_body:
+                exchange.request_body = bytes(body[:TEED])
+            elif len(exchange.request_body) < TEED:
                 exchange.request_body += bytes(body[: TEED - len(exchange.request_body)])
         elif kind in ("http.disconnect", "websocket.disconnect"):
             self.left = True
@@ -159,40 +161,35 @@ class _Tee:
 
 
 def mask(exchange: Exchange) -> None:
-    """Blank out every credential the exchange holds. The one place where this happens, before the journal keeps it."""
-    exchange.request_headers = [(k, MASK if k in SECRET_HEADERS else v) for k, v in exchange.request_headers]
-    exchange.response_headers = [(k, MASK if k in SECRET_HEADERS else v) for k, v in exchange.response_headers]
-    exchange.request_body = _mask_body(exchange.request_body)
-    exchange.response_body = _mask_body(exchange.response_body)
-    if exchange.query:
-        exchange.query = IN_QUERY.sub(rb"\1" + MASK, exchange.query)
+    """Take the account's key and every credential header out of an exchange, before the journal keeps it."""
     secret, exchange.secret = exchange.secret, b""
+    exchange.headers = {}
+    _mask_headers(exchange.request_headers, secret)
+    _mask_headers(exchange.response_headers, secret)
     if len(secret) >= SHORTEST_SECRET:
-        _mask_everywhere(exchange, secret)
+        if secret in exchange.request_body:
+            exchange.request_body = exchange.request_body.replace(secret, MASK)
+        if secret in exchange.response_body:
+            exchange.response_body = exchange.response_body.replace(secret, MASK)
+        exchange.query = exchange.query.replace(secret, MASK)
+        exchange.path = exchange.path.replace(secret.decode("latin-1"), MASK.decode())
     exchange.request_body = exchange.request_body[:BODY_CAP]
     exchange.response_body = exchange.response_body[:BODY_CAP]
 
 
-def _mask_body(body: bytes) -> bytes:
-    low = body.lower()
-    if not any(hint in low for hint in SECRET_HINTS):
-        return body
-    return IN_FORM.sub(rb"\1" + MASK, IN_JSON.sub(rb"\1" + MASK, body))
+def _mask_headers(headers: Headers, secret: bytes) -> None:
+    """In place: the exchange is over, and nobody else reads its headers any more."""
+    for i, (name, value) in enumerate(headers):
+        if name in SECRET_HEADERS:
+            headers[i] = (name, MASK)
+        elif secret in value and len(secret) >= SHORTEST_SECRET:
+            headers[i] = (name, value.replace(secret, MASK))
 
 
-def _mask_everywhere(exchange: Exchange, secret: bytes) -> None:
-    def blank(headers: Headers) -> Headers:
-        return [(k, v.replace(secret, MASK) if secret in v else v) for k, v in headers]
-
-    for name in ("query", "request_body", "response_body"):
-        value: bytes = getattr(exchange, name)
-        if secret in value:
-            setattr(exchange, name, value.replace(secret, MASK))
-    text = secret.decode("latin-1")
-    if text in exchange.path:
-        exchange.path = exchange.path.replace(text, MASK.decode())
-    exchange.request_headers = blank(exchange.request_headers)
-    exchange.response_headers = blank(exchange.response_headers)
+def shown(text: bytes) -> bytes:
+    """A kept body or query with other credentials blanked out, those that are known by their name only."""
+    text = IN_JSON.sub(rb"\1" + MASK, text)
+    return IN_FORM.sub(rb"\1" + MASK, IN_QUERY.sub(rb"\1" + MASK, text))
 
 
 def describe(exchange: Exchange) -> dict[str, Any]:
@@ -208,7 +205,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
         "operation": operation.id if operation else None,
         "method": exchange.method,
         "path": exchange.path,
-        "query": exchange.query.decode("latin-1"),
+        "query": shown(exchange.query).decode("latin-1"),
         "status": exchange.status,
         "ended": exchange.ended,
         "duration_ms": round(exchange.duration * 1000, 3),
@@ -224,7 +221,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
 def _describe_side(headers: Headers, body: bytes, size: int) -> dict[str, Any]:
     return {
         "headers": [[k.decode("latin-1"), v.decode("latin-1")] for k, v in headers],
-        "body": body.decode("utf-8", "replace"),
+        "body": shown(body).decode("utf-8", "replace"),
         "size": size,
         "truncated": size > len(body),
     }

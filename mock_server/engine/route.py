@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.base.errors import ApiError, ExpectedJson, Invalid, InvalidJson, Issue
 from mock_server.engine.answers import as_json, of_error
@@ -60,7 +60,7 @@ class LeanRoute(APIRoute):
             assert exchange.operation is not None
             try:
                 if takes_json:
-                    _check_content_type(request.headers.raw, await request.body())
+                    _check_content_type(exchange, await request.body())
                 return await handler(request)
             except ApiError as error:
                 return of_error(error, exchange.operation.dialect)
@@ -140,14 +140,17 @@ class _Body:
 
     async def read(self, scope: Scope, receive: Receive, issues: list[Any], call: Guard) -> Any:
         """The validated body; what is wrong with it goes to `issues`."""
-        body = await _read(receive)
+        message = await receive()
+        body = message.get("body", b"")
+        if message.get("more_body", False) or message["type"] != "http.request":
+            body = await _read_on(message, receive)
         if not body:
             if self._required and not call.quirk("missing_fields_defaulted"):
                 issues.append({"loc": ("body",), "msg": "Field required", "type": "missing"})
                 return None
             if not self._required:
                 return self._default()
-        _check_content_type(scope["headers"], body)
+        _check_content_type(call.exchange, body)
         try:
             return self._validate(body or b"{}")
         except ValidationError as error:
@@ -185,31 +188,23 @@ def _parameters(
     return read
 
 
-async def _read(receive: Receive) -> bytes:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    parts = [body]
-    while message.get("more_body", False):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
+async def _read_on(message: Message, receive: Receive) -> bytes:
+    """The rest of a body that comes in several messages."""
+    parts: list[bytes] = []
+    while message["type"] == "http.request":
         parts.append(message.get("body", b""))
-    return b"".join(parts)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
+    raise ClientDisconnect
 
 
-def _check_content_type(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+def _check_content_type(exchange: Exchange, body: bytes) -> None:
     """A body must be JSON by its Content-Type; one without a Content-Type is taken for JSON."""
-    if not body:
-        return
-    for name, value in headers:
-        if name == b"content-type":
-            kind = value.partition(b";")[0].strip().lower()
-            if kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json")):
-                return
+    kind = exchange.headers.get(b"content-type", b"application/json")
+    if kind != b"application/json" and body:
+        kind = kind.partition(b";")[0].strip().lower()
+        if kind != b"application/json" and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
             raise ExpectedJson
 
 

@@ -1,6 +1,7 @@
 """What a chat completion is: which reply, how many, cut where, called with what. No HTTP here."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from mock_server.base.errors import BadRequest, Invalid, Issue
@@ -19,12 +20,13 @@ FINGERPRINT = "fp_mock"
 
 def complete(call: Call, request: ChatRequest) -> Completion:
     """The completion of a request. Raises Invalid and BadRequest."""
-    _check(call, request)
-    user_text, prompt_tokens = _read_prompt(request)
+    functions = request.functions() if request.tools else []
+    _check(call, request, functions)
+    user_text, prompt_tokens = _read_prompt(request, functions)
     rule, view = call.choose(request.model, user_text)
     completion = Completion(
         id=f"chatcmpl-{call.hex('chat')}",
-        created=int(call.now()),
+        created=int(call.exchange.at),
         model=request.model,
         prompt_tokens=prompt_tokens,
         fingerprint=FINGERPRINT,
@@ -33,21 +35,21 @@ def complete(call: Call, request: ChatRequest) -> Completion:
         top_logprobs=request.top_logprobs or 0,
     )
     reasoning = _reasoning(call, request)
+    forced = _forced_function(request, functions)
+    cap = request.cap()
     for index in range(int(request.n or 1)):
-        choice = _choice(call, request, rule.reply if rule else None, view, index)
+        choice = _choice(call, request, forced, rule.reply if rule else None, view, index)
         choice.reasoning = reasoning
-        _cap(choice, request.cap())
+        if cap is not None:
+            _cap(choice, cap)
         completion.choices.append(choice)
     return completion
 
 
-def _check(call: Call, request: ChatRequest) -> None:
+def _check(call: Call, request: ChatRequest, functions: Sequence[Function]) -> None:
     for i, message in enumerate(request.messages):
-        if message.content is None and message.role in ("system", "user", "tool"):
-            if call.quirk("missing_fields_defaulted"):
-                continue
+        if message.content is None and message.role != "assistant" and not call.quirk("missing_fields_defaulted"):
             raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
-    functions = request.functions()
     choice = request.tool_choice
     if isinstance(choice, NamedTool) and choice.function.name not in {f.name for f in functions}:
         raise BadRequest(f"tool_choice names the function '{choice.function.name}', which is not among tools.")
@@ -62,25 +64,24 @@ def _check(call: Call, request: ChatRequest) -> None:
             )
 
 
-def _read_prompt(request: ChatRequest) -> tuple[str, int]:
+def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, int]:
     """The last user text, and the tokens of all that was sent."""
     user_text = ""
     tokens = 0
     for message in request.messages:
         text = message.text()
         tokens += PER_MESSAGE + count_prompt(text)
-        for called in message.tool_calls or ():
-            if called.function:
-                tokens += count_prompt(called.function.name + called.function.arguments)
+        if message.tool_calls:
+            called = [c.function for c in message.tool_calls if c.function]
+            tokens += sum(count_prompt(function.name + function.arguments) for function in called)
         if message.role == "user":
             user_text = text
-    for function in request.functions():
-        tokens += count_prompt(function.model_dump_json())
-    return user_text, tokens
+    return user_text, tokens + sum([count_prompt(function.model_dump_json()) for function in functions])
 
 
-def _choice(call: Call, request: ChatRequest, reply: Reply | None, view: View, index: int) -> Choice:
-    called = _forced_function(request)
+def _choice(
+    call: Call, request: ChatRequest, called: Function | None, reply: Reply | None, view: View, index: int
+) -> Choice:
     if called is not None:
         scripted = [tool for tool in (reply.tool_calls or ()) if tool.name == called.name] if reply else []
         arguments = scripted[0].arguments if scripted else instance(called.parameters or {"type": "object"})
@@ -91,12 +92,12 @@ def _choice(call: Call, request: ChatRequest, reply: Reply | None, view: View, i
     return Choice(index, tokenize(_stopped(text, request.stop)))
 
 
-def _forced_function(request: ChatRequest) -> Function | None:
+def _forced_function(request: ChatRequest, functions: Sequence[Function]) -> Function | None:
     """The function that must be called: the one tool_choice names, or the first when one is required."""
     choice = request.tool_choice
     if isinstance(choice, NamedTool):
-        return next(f for f in request.functions() if f.name == choice.function.name)
-    return request.functions()[0] if choice == "required" else None
+        return next(f for f in functions if f.name == choice.function.name)
+    return functions[0] if choice == "required" else None
 
 
 def _calls(call: Call, index: int, called: list[tuple[str, dict[str, Any]]]) -> Choice:
@@ -150,20 +151,22 @@ def _is_json_object(text: str) -> bool:
 
 def _stopped(text: str, stop: str | list[str] | None) -> str:
     """`text` up to the first of the stop strings."""
-    cuts = [text.find(s) for s in ([stop] if isinstance(stop, str) else stop or []) if s]
+    if not stop:
+        return text
+    cuts = [text.find(s) for s in ([stop] if isinstance(stop, str) else stop) if s]
     return text[: min((cut for cut in cuts if cut >= 0), default=len(text))]
 
 
-def _cap(choice: Choice, cap: int | None) -> None:
+def _cap(choice: Choice, cap: int) -> None:
     """No more than `cap` tokens, reasoning first; tool calls are never cut, their arguments must stay JSON."""
-    if cap is None or choice.tool_calls or len(choice.reasoning) + len(choice.tokens) <= cap:
+    if choice.tool_calls or len(choice.reasoning) + len(choice.tokens) <= cap:
         return
     choice.reasoning = choice.reasoning[:cap]
     choice.tokens = choice.tokens[: cap - len(choice.reasoning)]
     choice.finish_reason = "length"
 
 
-def _reasoning(call: Call, request: ChatRequest) -> list[str]:
+def _reasoning(call: Call, request: ChatRequest) -> Sequence[str]:
     """The thoughts of a reasoning model, unless they are switched off."""
     if request.enable_thinking is False or request.reasoning_effort == "none":
         return []
