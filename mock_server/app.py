@@ -53,6 +53,15 @@ class App:
         self._chain = self._layers(lean)
         self._admin: ASGIApp | None = None
         self._documented = False
+        if world.settings.fixtures:
+            self._check_fixtures()
+
+    def _check_fixtures(self) -> None:
+        """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
+        from mock_server.domains.models.service import read
+
+        self.world.replies.load()
+        read(self.world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

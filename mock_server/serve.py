@@ -35,6 +35,8 @@ class OneWrite:
         self._held = b""
 
     def write(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
         if self._held:
             head, self._held = self._held, b""
             self._transport.writelines((head, data))
@@ -80,9 +82,14 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
+    """As above for sockets; a handshake that ends without an answer is closed, not answered with uvicorn's own 500."""
+
     async def run_asgi(self) -> None:
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
         await super().run_asgi()
+
+    def send_500_response(self) -> None:
+        self.transport.close()
 
 
 class Server(uvicorn.Server):
@@ -114,8 +121,9 @@ def bind(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         # IPPROTO_TCP said out loud: asyncio sets TCP_NODELAY only on sockets that were made with it.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    except OSError as error:
-        raise PortInUse(f"Cannot listen on {host}: {error.strerror or error}.") from None
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no host name"
+        raise PortInUse(f"Cannot listen on {host}: {reason}.") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)

@@ -46,8 +46,6 @@ class World:
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
-        if settings.fixtures:
-            self.replies.load()  # so that a broken file is refused at start
         if settings.db is not None:
             _ = self.store
 

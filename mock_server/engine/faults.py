@@ -174,12 +174,18 @@ class Faults:
     def add(self, rule: Rule, account: str | None) -> Armed:
         """Put a rule in force; one with the same id and account is replaced."""
         if rule.id is None:
-            self._made += 1
-            rule = rule.model_copy(update={"id": f"fault-{self._made}"})
-        self.remove(rule.id, account)
+            rule = rule.model_copy(update={"id": self._new_id()})
+        self.rules = [a for a in self.rules if (a.rule.id, a.account) != (rule.id, account)]
         armed = Armed(rule, account)
         self.rules.append(armed)
         return armed
+
+    def _new_id(self) -> str:
+        taken = {armed.rule.id for armed in self.rules}
+        while True:
+            self._made += 1
+            if (id := f"fault-{self._made}") not in taken:
+                return id
 
     def remove(self, id: str | None, account: str | None) -> bool:
         """Take a rule out; whether there was one. Without an account, whosever it is."""

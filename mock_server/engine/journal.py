@@ -93,6 +93,8 @@ class Journal:
             exchange.ended = exchange.ended or ("client_left" if tee.left and not tee.finished else "complete")
         except asyncio.CancelledError:
             exchange.ended = "stopped"
+            if not tee.started and "mock.hang_up" in scope:
+                scope["mock.hang_up"]()  # uvicorn would answer with a 500 of its own
             raise
         except Exception as error:
             exchange.ended = "crashed"

@@ -154,7 +154,7 @@ class _Body:
         try:
             return self._validate(body or b"{}")
         except ValidationError as error:
-            errors: Sequence[Any] = error.errors(include_url=False, include_context=False, include_input=False)
+            errors: Sequence[Any] = error.errors(include_url=False, include_input=False)
             if errors[0]["type"] == "json_invalid":
                 raise InvalidJson from None
             if call.quirk("missing_fields_defaulted"):

@@ -84,7 +84,7 @@ def _choice(
 ) -> Choice:
     if called is not None:
         scripted = [tool for tool in (reply.tool_calls or ()) if tool.name == called.name] if reply else []
-        arguments = scripted[0].arguments if scripted else instance(called.parameters or {"type": "object"})
+        arguments = scripted[0].arguments if scripted else _fitting(called.parameters or {"type": "object"})
         return _calls(call, index, [(called.name, arguments)])
     if reply is not None and reply.tool_calls and request.tool_choice != "none":
         return _calls(call, index, [(tool.name, tool.arguments) for tool in reply.tool_calls])
@@ -101,8 +101,24 @@ def _forced_function(request: ChatRequest, functions: Sequence[Function]) -> Fun
 
 
 def _calls(call: Call, index: int, called: list[tuple[str, dict[str, Any]]]) -> Choice:
-    calls = [(f"call_{call.uuid('tool_call')}", name, json.dumps(arguments)) for name, arguments in called]
+    calls = [(f"call_{call.uuid('tool_call')}", name, _json(arguments)) for name, arguments in called]
     return Choice(index, tool_calls=calls, finish_reason="tool_calls")
+
+
+def _fitting(schema: dict[str, Any]) -> Any:
+    """A value that fits a schema. Raises BadRequest where the schema makes no sense."""
+    try:
+        return instance(schema)
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
+        raise BadRequest("The JSON schema cannot be satisfied: it is not a valid schema.") from None
+
+
+def _json(value: Any) -> str:
+    """JSON text of a value. Raises BadRequest for numbers that JSON does not have."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise BadRequest("The JSON schema cannot be satisfied: it asks for a number that JSON does not have.") from None
 
 
 def _variant(call: Call, seed: int | None, index: int) -> int:
@@ -120,12 +136,12 @@ def _text(request: ChatRequest, reply: Reply | None, view: View, variant: int) -
     if wanted is None and shape is not None and shape.type == "json_schema" and shape.json_schema is not None:
         wanted = shape.json_schema.schema_ or {"type": "object"}
     if reply is not None and "json_value" in reply.model_fields_set:
-        return json.dumps(reply.json_value, ensure_ascii=False)
+        return _json(reply.json_value)
     if wanted is not None:
-        return json.dumps(instance(wanted), ensure_ascii=False)
+        return _json(_fitting(wanted))
     text = _canned(reply, view, variant)
     if shape is not None and shape.type == "json_object" and not _is_json_object(text):
-        return json.dumps({"reply": text}, ensure_ascii=False)
+        return _json({"reply": text})
     return text
 
 

@@ -4,12 +4,14 @@ from typing import Any
 
 from mock_server.base.clock import iso, parse_instant
 from mock_server.engine.replies import FixtureError, read_yaml
-from mock_server.world import Call
+from mock_server.world import Call, World
 
 
 def listed(call: Call) -> list[dict[str, Any]]:
     """Every model with all documented fields, in the file's order; `created` is an ISO string."""
-    models = [{name: value for name, value in model.items() if name != "reasoning"} for model in _read(call).values()]
+    models = [
+        {name: value for name, value in model.items() if name != "reasoning"} for model in read(call.world).values()
+    ]
     return [_spelled_live(model) for model in models] if call.quirk("models_live_spelling") else models
 
 
@@ -19,19 +21,20 @@ def with_unix_created(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def knows(call: Call, model: str) -> bool:
-    return model in _read(call)
+    return model in read(call.world)
 
 
 def reasons(call: Call, model: str) -> bool:
     """Whether the model puts its thoughts into `reasoning_content`."""
-    found = _read(call).get(model)
+    found = read(call.world).get(model)
     return found is not None and bool(found.get("reasoning"))
 
 
-def _read(call: Call) -> dict[str, dict[str, Any]]:
-    cache = call.world.cache
+def read(world: World) -> dict[str, dict[str, Any]]:
+    """Every model by its id. Raises FixtureError for a file that cannot be used."""
+    cache = world.cache
     if "models" not in cache:
-        path = call.world.fixture("models.yaml")
+        path = world.fixture("models.yaml")
         rows = read_yaml(path)
         if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("id") for row in rows):
             raise FixtureError(f"{path}: expected a list of models, each with an id")
