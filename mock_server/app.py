@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server import __version__, catalogue
 from mock_server.base.clock import Clock
@@ -69,12 +69,22 @@ class App:
             return
         path: str = scope["path"]
         if path.startswith("/_mock") and (len(path) == 6 or path[6] == "/"):
-            await self.admin()(scope, receive, send)
+            await self.admin()(scope, receive, self._stamped(send))
         elif path in DOCUMENTS and scope["type"] == "http":
             self.enter_all_rooms()
-            await self.api(scope, receive, send)
+            await self.api(scope, receive, self._stamped(send))
         else:
             await self._chain(scope, receive, send)
+
+    def _stamped(self, send: Send) -> Send:
+        """`send` that gives what is no exchange its x-request-id."""
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-request-id", self.world.name_admin_call().encode()))
+            await send(message)
+
+        return stamped
 
     def _layers(self, lean: bool) -> ASGIApp:
         """The way of one request, outermost first."""

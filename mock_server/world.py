@@ -82,6 +82,9 @@ class World:
     def name_exchange(self, account: Account) -> str:
         return self.ids.uuid(account.id, "request", account.next("request"))
 
+    def name_admin_call(self) -> str:
+        return self.ids.uuid("", "admin", self.accounts.nobody.next("admin"))
+
     def fixture(self, name: str) -> Path:
         """A fixture file: the user's, in the order of --fixtures, before the shipped one."""
         for folder in self.settings.fixtures:

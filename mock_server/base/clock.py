@@ -6,6 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+# What the calendar can show, in seconds since the epoch: 0001-01-01 to 9999-12-31, a day short at both ends.
+EARLIEST = -62135510400.0
+LATEST = 253402214400.0
+
 
 class Timeline:
     """A time that runs along a parent's: shifted, faster, slower or frozen. Seconds since the epoch.
@@ -30,7 +34,9 @@ class Timeline:
 
     def now(self) -> float:
         now = self._parent_now()
-        return self._anchor + (now - self._parent_anchor) * self.speed if self._moved else now
+        if not self._moved:
+            return now
+        return min(max(self._anchor + (now - self._parent_anchor) * self.speed, EARLIEST), LATEST)
 
     def set(self, instant: float | None = None, speed: float | None = None) -> None:
         """Move to `instant` (default: stay) and run at `speed` times the parent's (0 freezes)."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mock_server.base import quirks
-from mock_server.base.clock import iso, parse_instant
+from mock_server.base.clock import EARLIEST, LATEST, parse_instant
 from mock_server.base.quirks import Profile
 
 LONGEST = 24 * 3600.0  # seconds that any wait may take
@@ -88,8 +88,8 @@ def check(settings: Settings) -> None:
     except ValueError as error:
         raise SettingsError(f"--quirk: {error}.") from None
     try:
-        if (start := settings.start()) is not None:
-            iso(start)
+        if (start := settings.start()) is not None and not EARLIEST <= start <= LATEST:
+            raise ValueError
     except (ValueError, OverflowError):
         raise SettingsError(
             f"--clock is an ISO 8601 instant such as 2026-01-31T12:00:00Z, not {settings.clock!r}."

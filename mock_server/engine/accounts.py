@@ -31,6 +31,13 @@ class Account:
         self.timeline.reset()
 
 
+def bearer_key(authorization: bytes | None) -> bytes:
+    """The key of `Authorization: Bearer <key>`, empty where there is none."""
+    if authorization is None or authorization[:7].lower() != b"bearer ":
+        return b""
+    return authorization[7:].strip()
+
+
 class Accounts:
     """Finds the account of a request by its Authorization header."""
 
@@ -40,11 +47,8 @@ class Accounts:
         self._known: dict[str, Account] = {}
         self.nobody = Account("", clock.timeline(), "")  # whom exchanges without a valid key are counted under
 
-    def authenticate(self, authorization: bytes | None) -> tuple[Account, bytes]:
-        """The account of `Authorization: Bearer <key>` and the key, for masking. Raises AuthenticationFailed."""
-        if authorization is None or authorization[:7].lower() != b"bearer ":
-            raise AuthenticationFailed
-        key = authorization[7:].strip()
+    def of_key(self, key: bytes) -> Account:
+        """The account of a key. Raises AuthenticationFailed."""
         if not key or b" " in key or len(key) > MAX_KEY_BYTES:
             raise AuthenticationFailed
         id = account_id(key)
@@ -54,7 +58,7 @@ class Accounts:
                 raise AuthenticationFailed
             fault_key = key.decode("latin-1") if key.startswith(b"mock-fault-") else ""
             account = self._known[id] = Account(id, self._clock.timeline(), fault_key)
-        return account, key
+        return account
 
     def reset(self) -> None:
         """Every account as new."""

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
-from mock_server.engine.accounts import Accounts
+from mock_server.engine.accounts import Accounts, bearer_key
 from mock_server.engine.answers import Silence, of_error
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import HEADER, Effect, Faults
@@ -44,11 +44,12 @@ class Gate:
         exchange: Exchange = scope["mock.exchange"]
         dialect: Dialect = "std"
         try:
+            headers = exchange.headers
+            exchange.secret = bearer_key(headers.get(b"authorization"))
             raw_path = scope.get("raw_path") or scope["path"].encode()
             operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            headers = exchange.headers
-            exchange.account, exchange.secret = self._accounts.authenticate(headers.get(b"authorization"))
+            exchange.account = self._accounts.of_key(exchange.secret)
             exchange.at = exchange.account.timeline.now()
             effect = self._faults.before_parse(exchange, headers.get(HEADER))
             if effect is not None:
@@ -68,9 +69,19 @@ class Gate:
             handler = operation.handler if self._lean else None
             await (handler or self._app)(scope, receive, send)
         except ApiError as error:
+            if exchange.operation is None:
+                self._attribute(exchange)
             await of_error(error, dialect)(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"
+
+    def _attribute(self, exchange: Exchange) -> None:
+        """An exchange with no operation belongs to its key's account all the same, where the key is good."""
+        try:
+            exchange.account = self._accounts.of_key(exchange.secret)
+            exchange.at = exchange.account.timeline.now()
+        except ApiError:
+            pass
 
 
 def fire(exchange: Exchange, effect: Effect, clock: Clock) -> Response:

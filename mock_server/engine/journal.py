@@ -1,7 +1,6 @@
 """The outermost layer: opens the Exchange, tees both directions, and writes it once, however it ends. Keys are masked."""
 
 import asyncio
-import re
 import sys
 import traceback
 from collections import deque
@@ -15,23 +14,10 @@ from mock_server.base.errors import UnexpectedError
 from mock_server.engine.accounts import MAX_KEY_BYTES, Account
 from mock_server.engine.answers import of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
+from mock_server.engine.masks import blank_names, mask
 
 ENTRIES = 1000
 TOTAL_BYTES = 32 * 1024 * 1024
-MASK = b"***"
-# Headers that carry credentials, whatever their value.
-SECRET_HEADERS = frozenset(
-    (b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"api-key", b"x-amz-security-token",
-     b"x-mock-admin-token")
-)  # fmt: skip
-SECRET_NAMES = (
-    rb"api[_-]?key|access[_-]?key(?:[_-]?id)?|secret(?:[_-]?(?:access[_-]?)?key)?|password"
-    rb"|(?:access|auth|session|security)[_-]?token|x-amz-(?:security-token|credential|signature)"
-)
-IN_JSON = re.compile(rb'("(?:' + SECRET_NAMES + rb')"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE)
-IN_QUERY = re.compile(rb"((?:^|[&?])(?:" + SECRET_NAMES + rb")=)[^&]*", re.IGNORECASE)
-IN_FORM = re.compile(rb'(name="(?:' + SECRET_NAMES + rb')"[^\r\n]*(?:\r\n[^\r\n]+)*\r\n\r\n)[^\r\n]*', re.IGNORECASE)
-SHORTEST_SECRET = 8  # a shorter key would blank out ordinary words
 TEED = BODY_CAP + MAX_KEY_BYTES  # kept until the masks are on, so that no key is cut in two at the cap
 
 
@@ -162,38 +148,6 @@ class _Tee:
         await self._send(message)
 
 
-def mask(exchange: Exchange) -> None:
-    """Take the account's key and every credential header out of an exchange, before the journal keeps it."""
-    secret, exchange.secret = exchange.secret, b""
-    exchange.headers = {}
-    _mask_headers(exchange.request_headers, secret)
-    _mask_headers(exchange.response_headers, secret)
-    if len(secret) >= SHORTEST_SECRET:
-        if secret in exchange.request_body:
-            exchange.request_body = exchange.request_body.replace(secret, MASK)
-        if secret in exchange.response_body:
-            exchange.response_body = exchange.response_body.replace(secret, MASK)
-        exchange.query = exchange.query.replace(secret, MASK)
-        exchange.path = exchange.path.replace(secret.decode("latin-1"), MASK.decode())
-    exchange.request_body = exchange.request_body[:BODY_CAP]
-    exchange.response_body = exchange.response_body[:BODY_CAP]
-
-
-def _mask_headers(headers: Headers, secret: bytes) -> None:
-    """In place: the exchange is over, and nobody else reads its headers any more."""
-    for i, (name, value) in enumerate(headers):
-        if name in SECRET_HEADERS:
-            headers[i] = (name, MASK)
-        elif secret in value and len(secret) >= SHORTEST_SECRET:
-            headers[i] = (name, value.replace(secret, MASK))
-
-
-def shown(text: bytes) -> bytes:
-    """A kept body or query with other credentials blanked out, those that are known by their name only."""
-    text = IN_JSON.sub(rb"\1" + MASK, text)
-    return IN_FORM.sub(rb"\1" + MASK, IN_QUERY.sub(rb"\1" + MASK, text))
-
-
 def describe(exchange: Exchange) -> dict[str, Any]:
     """An exchange as `GET /_mock/requests` shows it."""
     from mock_server.base.clock import iso
@@ -207,7 +161,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
         "operation": operation.id if operation else None,
         "method": exchange.method,
         "path": exchange.path,
-        "query": shown(exchange.query).decode("latin-1"),
+        "query": blank_names(exchange.query).decode("latin-1"),
         "status": exchange.status,
         "ended": exchange.ended,
         "duration_ms": round(exchange.duration * 1000, 3),
@@ -223,7 +177,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
 def _describe_side(headers: Headers, body: bytes, size: int) -> dict[str, Any]:
     return {
         "headers": [[k.decode("latin-1"), v.decode("latin-1")] for k, v in headers],
-        "body": shown(body).decode("utf-8", "replace"),
+        "body": blank_names(body).decode("utf-8", "replace"),
         "size": size,
         "truncated": size > len(body),
     }
