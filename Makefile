@@ -31,7 +31,7 @@ typecheck: $(VENV)/.test ## mypy, strict
 	$(BIN)/mypy
 
 check: lint typecheck ## lint, types, all tests but the long ones (under 10 minutes); what CI runs
-	$(BIN)/python -m pytest -m "not proof"
+	$(BIN)/python -m pytest -m "not proof" -rs
 
 conformance: $(VENV)/.test ## the vendor SDK's own tests against the stub profile, passed and failed
 	$(BIN)/python -m tests.vendor.conformance

@@ -1,6 +1,7 @@
 """Runs an App under uvicorn: from the command line, or as `LocalServer` in a thread of a test."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -130,10 +131,10 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        reason = "the port is in use" if error.errno in (98, 48, 10048) else error.strerror
-        raise PortInUse(
-            f"Cannot listen on {host}:{port}: {reason}. Another port: --port 4011, any free one: --port 0."
-        ) from None
+        if error.errno != errno.EADDRINUSE:
+            raise PortInUse(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
+        hint = "Another port: --port 4011, any free one: --port 0."
+        raise PortInUse(f"Cannot listen on {host}:{port}: the port is in use. {hint}") from None
     return listener
 
 

@@ -48,6 +48,11 @@ class World:
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
         if settings.db is not None:
             _ = self.store
+        if settings.data is not None:
+            try:
+                settings.data.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SettingsError(f"--data {settings.data} cannot be made: {error.strerror}.") from None
 
     @cached_property
     def store(self) -> "Store":

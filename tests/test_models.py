@@ -1,8 +1,12 @@
 """GET /ai/models and GET /ai/openai/models."""
 
+import json
 from datetime import datetime
 
 import pytest
+
+from mock_server import Settings, create_app
+from mock_server.engine.replies import FixtureError
 
 PATHS = ["/ai/models", "/ai/openai/models"]
 FIELDS = {
@@ -81,3 +85,19 @@ def test_ones_own_models_come_from_a_fixtures_folder(start, tmp_path):
     (tmp_path / "models.yaml").write_text("- id: acme/tiny\n  tier: small\n")
     own = start(fixtures=(tmp_path,))
     assert list(listed(own)) == ["acme/tiny"] and set(listed(own)["acme/tiny"]) >= set(FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"id": "a/b", "parameters": "big"}, "model 2: parameters"),
+        ({"id": "a/b", "created": "gibberish"}, "model 2: created"),
+        ({"id": ["a"]}, "model 2: id"),
+        ({"id": "a/b", "contxt": 1}, "model 2: contxt"),
+        ("a/b", "model 2: "),
+    ],
+)
+def test_a_model_that_cannot_be_is_named(tmp_path, row, complaint):
+    (tmp_path / "models.yaml").write_text(json.dumps([{"id": "ok/ok"}, row]))
+    with pytest.raises(FixtureError, match=complaint):
+        create_app(Settings(fixtures=(tmp_path,)))

@@ -96,13 +96,15 @@ def check(settings: Settings) -> None:
         ) from None
     if not all(key.strip() for key in settings.api_key):
         raise SettingsError("--api-key is empty: name the key, or leave the option out to accept any.")
+    if any(" " in key for key in settings.api_key):
+        raise SettingsError("--api-key holds a space, which no Bearer key can: repeat the option for several keys.")
     if settings.admin_token is not None and not settings.admin_token.strip():
         raise SettingsError("--admin-token is empty: name the token, or leave the option out for an open admin API.")
     for name in ("drain", "time_to_first_token"):
         if not 0 <= getattr(settings, name) <= LONGEST:
             raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
-    if settings.tokens_per_second is not None and not 0 < settings.tokens_per_second < math.inf:
-        raise SettingsError("--tokens-per-second is above 0; leave it out for no pacing.")
+    if settings.tokens_per_second is not None and not 0.001 <= settings.tokens_per_second < math.inf:
+        raise SettingsError("--tokens-per-second is at least 0.001; leave it out for no pacing.")
     for name in ("max_json_bytes", "max_upload_bytes"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} is at least 1.")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Table, create_engine, delete, event
+from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, delete, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
@@ -41,7 +41,7 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self._open = False
-        url = "sqlite://" if path is None else f"sqlite:///{path}"
+        url = URL.create("sqlite", database=None if path is None else str(path))
         # AUTOCOMMIT leaves BEGIN and COMMIT to us: the driver's own habits differ between Python versions.
         self._engine: Engine = create_engine(url, poolclass=StaticPool, isolation_level="AUTOCOMMIT")
         event.listen(self._engine, "connect", _pragmas)
