@@ -7,15 +7,18 @@ import signal
 import socket
 import sys
 import threading  # noqa: TID251  LocalServer is a thread of the test's process, not of the server
+from http import HTTPStatus
 from types import FrameType, TracebackType
 from typing import Any
 
 import uvicorn
+from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from mock_server.app import App, create_app
-from mock_server.base.errors import META_URL
+from mock_server.base.errors import ApiError, BadRequest, MethodNotAllowed, render
 from mock_server.base.settings import Settings
 
 
@@ -72,25 +75,48 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
 
     def send_400_response(self, msg: str) -> None:
-        """Bytes that are no HTTP request: told in the vendor's envelope."""
-        body = (
-            b'{"errors":[{"code":"10015","title":"Bad Request","detail":"%s","meta":{"url":"%s10015"}}]}'
-            % (msg.encode("ascii", "replace"), META_URL.encode())
-        )  # fmt: skip
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % len(body)
-        self.transport.write(head + b"x-request-id: unreadable\r\nconnection: close\r\n\r\n" + body)
-        self.transport.close()
+        """Bytes that are no HTTP request."""
+        refuse(self.transport, BadRequest(msg))
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """As above for sockets; a handshake that ends without an answer is closed, not answered with uvicorn's own 500."""
+    """As above for sockets; a handshake that is none is told so in the vendor's envelope, where uvicorn has plain text."""
 
     async def run_asgi(self) -> None:
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
         await super().run_asgi()
 
     def send_500_response(self) -> None:
-        self.transport.close()
+        self.transport.close()  # a handshake that ends without an answer is closed
+
+    def handle_connect(self, event: Request) -> None:
+        response = self.conn.accept(event)
+        if response.status_code == 101:
+            return super().handle_connect(event)
+        detail = (response.body or b"").decode("utf-8", "replace").strip()
+        self._refuse(MethodNotAllowed() if response.status_code == 405 else BadRequest(detail))
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if (
+            not (self.handshake_initiated or self.handshake_complete) and self.conn.handshake_exc is not None
+        ):  # uvicorn would wait for ever
+            self._refuse(BadRequest(f"This is no WebSocket handshake: {self.conn.handshake_exc}."))
+
+    def _refuse(self, error: ApiError) -> None:
+        self.handshake_complete = self.close_sent = True
+        refuse(self.transport, error)
+
+
+def refuse(transport: asyncio.Transport, error: ApiError) -> None:
+    """Answer in the vendor's envelope what never became an exchange, and close."""
+    body = to_json(render(error, "std"))
+    head = (
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nx-request-id: unreadable\r\nconnection: close\r\n\r\n"
+    )
+    transport.write(head.encode() + body)
+    transport.close()
 
 
 class Server(uvicorn.Server):

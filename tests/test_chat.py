@@ -280,6 +280,12 @@ def test_stub_answers_without_a_body(start):
     assert start(profile="stub").request("POST", PATHS[0]).json()["object"] == "chat.completion"
 
 
+def test_a_name_that_every_chunk_repeats_cannot_blow_the_answer_up(client):
+    for field in ("model", "service_tier"):
+        answer = client.chat(stream=True, n=20, **{field: "m" * 20_000})
+        assert answer.status_code in (200, 422) and len(answer.content) < 5_000_000
+
+
 # What a client may send as a schema for arguments never breaks the server.
 
 ODD_SCHEMAS: list[dict[str, Any]] = [

@@ -5,7 +5,8 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from importlib import import_module
 from inspect import getsource
 from pathlib import Path
@@ -199,8 +200,21 @@ def test_catalogue_and_rooms_agree() -> None:
     assert set(routes) == rows
 
 
-def test_every_field_of_the_world_is_constant_or_reset() -> None:
-    world = World(Settings())
+@pytest.fixture
+def still_app() -> Iterator[Callable[[], App]]:
+    """Makes apps whose clocks stand still, so that two of them can be compared."""
+    with ExitStack() as stack:
+
+        def make() -> App:
+            app = create_app(Settings(), Clock(machine=Machine(wall=lambda: 1e9, monotonic=lambda: 0.0)))
+            stack.callback(app.world.close)
+            return app
+
+        yield make
+
+
+def test_every_field_of_the_world_is_constant_or_reset(still_app: Callable[[], App]) -> None:
+    world = still_app().world
     _ = world.store
     reset = {
         node.attr for node in ast.walk(ast.parse(dedent(getsource(World.reset)))) if isinstance(node, ast.Attribute)
@@ -209,7 +223,7 @@ def test_every_field_of_the_world_is_constant_or_reset() -> None:
     assert set(vars(world)) - CONSTANT <= reset, "a field of the World that World.reset() does not walk"
 
 
-def test_a_reset_world_is_as_new() -> None:
+def test_a_reset_world_is_as_new(still_app: Callable[[], App]) -> None:
     app = still_app()
     fresh = state(still_app().world)
 
@@ -221,7 +235,7 @@ def test_a_reset_world_is_as_new() -> None:
     assert state(app.world) == fresh
 
 
-def test_a_reset_account_is_as_new_and_others_keep_theirs() -> None:
+def test_a_reset_account_is_as_new_and_others_keep_theirs(still_app: Callable[[], App]) -> None:
     app, alone = still_app(), still_app()
     use(alone, "other-key")
 
@@ -236,11 +250,6 @@ def test_a_reset_account_is_as_new_and_others_keep_theirs() -> None:
         assert account.id not in str(state(app.world)[name])
     assert state(app.world)["store"] == state(alone.world)["store"]
     assert len(list(app.world.ring.newest_first())) == len(list(alone.world.ring.newest_first()))
-
-
-def still_app() -> App:
-    """An app whose clock stands still, so that two of them can be compared."""
-    return create_app(Settings(), Clock(machine=Machine(wall=lambda: 1e9, monotonic=lambda: 0.0)))
 
 
 def use(app: App, key: str) -> None:

@@ -8,7 +8,8 @@ FINE_TUNING = "queued@0, running@2, succeeded@10"
 
 
 @pytest.mark.parametrize(
-    ("age", "status"), [(0, "queued"), (1.99, "queued"), (2, "running"), (9, "running"), (10, "succeeded"), (1e9, "succeeded")]
+    ("age", "status"),
+    [(0, "queued"), (1.99, "queued"), (2, "running"), (9, "running"), (10, "succeeded"), (1e9, "succeeded")],
 )
 def test_status_is_a_function_of_age(age, status):
     assert parse(FINE_TUNING).status(age, polls=99) == status

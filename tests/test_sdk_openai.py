@@ -33,10 +33,16 @@ WEATHER: Any = {
 CLOCK: Any = {"type": "function", "function": {"name": "get_time", "parameters": {"type": "object", "properties": {}}}}
 
 
-@pytest.fixture(params=["/ai", "/ai/openai"])
-def sdk(client, request) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(api_key=client.key, base_url=client.v2 + request.param, max_retries=0) as sdk:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[openai.OpenAI]:
+    """One pool of connections for all tests: making one takes longer than most of them."""
+    with openai.OpenAI(api_key="unused", base_url="http://unused", max_retries=0) as sdk:
         yield sdk
+
+
+@pytest.fixture(params=["/ai", "/ai/openai"])
+def sdk(shared, client, request) -> openai.OpenAI:
+    return shared.with_options(api_key=client.key, base_url=client.v2 + request.param)
 
 
 def content(chunks: list[ChatCompletionChunk], index: int = 0) -> str:
@@ -291,7 +297,7 @@ def test_retries_end_in_one_good_answer_and_are_in_the_journal(client):
 
 def test_without_retries_there_is_one_exchange(client):
     limited = client.as_key(f"mock-fault-429-{client.key}")
-    with openai.OpenAI(api_key=limited.key, base_url=limited.v2 + "/ai", max_retries=0) as sdk:
-        with pytest.raises(openai.RateLimitError):
-            sdk.chat.completions.create(model="m", messages=ASK)
+    sdk = openai.OpenAI(api_key=limited.key, base_url=limited.v2 + "/ai", max_retries=0)
+    with sdk, pytest.raises(openai.RateLimitError):
+        sdk.chat.completions.create(model="m", messages=ASK)
     assert [entry["status"] for entry in limited.journal()] == [429]

@@ -12,10 +12,16 @@ import telnyx
 ASK: Any = [{"role": "user", "content": "Hello from the vendor's SDK"}]
 
 
-@pytest.fixture
-def sdk(client) -> Iterator[telnyx.Telnyx]:
-    with telnyx.Telnyx(api_key=client.key, base_url=client.v2, max_retries=0) as sdk:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[telnyx.Telnyx]:
+    """One pool of connections for all tests: making one takes longer than most of them."""
+    with telnyx.Telnyx(api_key="unused", base_url="http://unused", max_retries=0) as sdk:
         yield sdk
+
+
+@pytest.fixture
+def sdk(shared, client) -> telnyx.Telnyx:
+    return shared.with_options(api_key=client.key, base_url=client.v2)
 
 
 class Impatient(telnyx.Telnyx):
@@ -101,9 +107,9 @@ def test_typed_errors(sdk, client, status, kind):
 
 
 def test_a_key_that_is_not_accepted(start):
-    with telnyx.Telnyx(api_key="wrong", base_url=start(api_key=("the-right-one",)).v2) as sdk:
-        with pytest.raises(telnyx.AuthenticationError) as raised:
-            sdk.ai.openai.chat.create_completion(messages=ASK)
+    sdk = telnyx.Telnyx(api_key="wrong", base_url=start(api_key=("the-right-one",)).v2)
+    with sdk, pytest.raises(telnyx.AuthenticationError) as raised:
+        sdk.ai.openai.chat.create_completion(messages=ASK)
     body: Any = raised.value.body
     assert body["errors"][0]["code"] == "10009"
 
@@ -136,9 +142,9 @@ def test_an_error_that_stays_is_met_three_times(client, status):
 
 def test_max_retries_zero_gives_up_at_once(client):
     limited = client.as_key(f"mock-fault-429-{client.key}")
-    with telnyx.Telnyx(api_key=limited.key, base_url=limited.v2, max_retries=0) as sdk:
-        with pytest.raises(telnyx.RateLimitError):
-            sdk.ai.openai.list_models()
+    sdk = telnyx.Telnyx(api_key=limited.key, base_url=limited.v2, max_retries=0)
+    with sdk, pytest.raises(telnyx.RateLimitError):
+        sdk.ai.openai.list_models()
     assert len(limited.journal()) == 1
 
 

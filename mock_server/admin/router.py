@@ -173,13 +173,16 @@ class Doorkeeper:
         self._hosts = frozenset(host.lower() for host in world.settings.admin_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope["path"], dict(scope["headers"])) if scope["type"] == "http" else None
+        refusal = self._refusal(scope["path"], scope["headers"]) if scope["type"] == "http" else None
         if refusal is not None:
             await JSONResponse(_told(refusal[0], refusal[1]), refusal[0])(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _refusal(self, path: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+    def _refusal(self, path: str, sent: list[tuple[bytes, bytes]]) -> tuple[int, str] | None:
+        headers = dict(sent)
+        if sum(name in (b"host", b"origin") for name, _ in sent) != (b"host" in headers) + (b"origin" in headers):
+            return 403, "More than one Host or Origin."
         host = headers.get(b"host", b"").decode("latin-1").lower()
         origin = headers.get(b"origin")
         if not self._is_ours(host):

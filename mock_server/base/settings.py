@@ -96,8 +96,6 @@ def check(settings: Settings) -> None:
         ) from None
     if not all(key.strip() for key in settings.api_key):
         raise SettingsError("--api-key is empty: name the key, or leave the option out to accept any.")
-    if any(" " in key for key in settings.api_key):
-        raise SettingsError("--api-key holds a space, which no Bearer key can: repeat the option for several keys.")
     if settings.admin_token is not None and not settings.admin_token.strip():
         raise SettingsError("--admin-token is empty: name the token, or leave the option out for an open admin API.")
     for name in ("drain", "time_to_first_token"):

@@ -49,7 +49,7 @@ class Accounts:
 
     def of_key(self, key: bytes) -> Account:
         """The account of a key. Raises AuthenticationFailed."""
-        if not key or b" " in key or len(key) > MAX_KEY_BYTES:
+        if not key or len(key) > MAX_KEY_BYTES:
             raise AuthenticationFailed
         id = account_id(key)
         account = self._known.get(id)

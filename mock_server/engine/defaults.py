@@ -1,4 +1,4 @@
-"""Completes a request body that lacks required fields, for the quirk `missing_fields_defaulted`."""
+"""Mends a request body that lacks required fields or goes beyond a bound, for the quirk `bodies_mended`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,14 +27,17 @@ BY_COMPLAINT: dict[str, Any] = {
 ROUNDS = 12
 
 
+BOUNDS = ("ge", "le")
+# Complaints about what the client sent, or did not send, that are mended; all others are told.
+MENDED = ("missing", "too_short", "union_tag_not_found", "greater_than_equal", "less_than_equal")
 Place = tuple[Any, ...]
 
 
 def complete(body: bytes, adapter: TypeAdapter[Any], errors: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
     """The validated body with its missing fields filled in, or None and what is wrong beyond missing fields.
 
-    Only what was missing, or an empty list that must not be empty, is filled in: a value of a wrong type that the
-    client did send stays an error.
+    Filled in is what was missing or an empty list that must not be empty; a number beyond a bound is set to the bound.
+    A value of a wrong type that the client did send stays an error.
     """
     value: Any = from_json(body)
     ours: dict[Place, Place] = {}  # where pydantic says a field of ours is -> where it is
@@ -42,7 +45,7 @@ def complete(body: bytes, adapter: TypeAdapter[Any], errors: Sequence[Any]) -> t
         for error in errors:
             loc = _loc(error)
             known = max((made for made in ours if loc[: len(made)] == made), key=len, default=())
-            if error["type"] not in ("missing", "too_short", "union_tag_not_found") and not known:
+            if error["type"] not in MENDED and not known:
                 return None, errors
             try:
                 if loc not in ours:
@@ -64,9 +67,13 @@ def _loc(error: Any) -> Place:
 
 
 def _candidate(error: Any) -> Any:
+    context = error.get("ctx", {})
+    for name in BOUNDS:
+        if name in context:
+            return context[name]
     for name in ("expected", "expected_tags"):
-        if name in error.get("ctx", ()):
-            return error["ctx"][name].split(",")[0].split(" or ")[0].strip("' ")
+        if name in context:
+            return context[name].split(",")[0].split(" or ")[0].strip("' ")
     return BY_COMPLAINT.get(error["type"], "string")
 
 

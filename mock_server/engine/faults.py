@@ -29,6 +29,7 @@ STATUSES: dict[int, type[ApiError]] = {
     429: errors.TooManyRequests,
     500: errors.UnexpectedError,
     503: errors.ServiceUnavailable,
+    504: errors.RequestTimeout,
 }
 MAGIC_KEY = re.compile(r"mock-fault-(\d{3})(?:-(once|twice|thrice))?(?:-.*)?", re.DOTALL)
 TIMES = {None: None, "once": 1, "twice": 2, "thrice": 3}
@@ -40,7 +41,7 @@ class Effect(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    status: int | None = Field(None, description="One of 400 401 403 404 409 422 429 500 503.")
+    status: int | None = Field(None, description="One of 400 401 403 404 409 422 429 500 503 504.")
     timeout: float | None = Field(
         None, ge=0, le=LONGEST_WAIT, description="Seconds, then the connection closes without an answer."
     )

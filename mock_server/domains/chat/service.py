@@ -47,14 +47,8 @@ def complete(call: Call, request: ChatRequest) -> Completion:
 
 
 def _check(call: Call, request: ChatRequest, functions: Sequence[Function]) -> None:
-    for i, message in enumerate(request.messages):
-        if message.content is None and message.role != "assistant" and not call.quirk("missing_fields_defaulted"):
-            raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
-    choice = request.tool_choice
-    if isinstance(choice, NamedTool) and choice.function.name not in {f.name for f in functions}:
-        raise BadRequest(f"tool_choice names the function '{choice.function.name}', which is not among tools.")
-    if choice == "required" and not functions:
-        raise BadRequest("tool_choice is 'required', but tools names no function.")
+    if not call.quirk("bodies_mended"):
+        _check_body(request, functions)
     if call.quirk("unknown_model_refused") and not models.knows(call, request.model):
         raise BadRequest(f"The model '{request.model}' does not exist.", source={"pointer": "/model"})
     if functions and request.cap() is not None and request.model not in TAKES_CAP_WITH_TOOLS:
@@ -62,6 +56,17 @@ def _check(call: Call, request: ChatRequest, functions: Sequence[Function]) -> N
             raise BadRequest(
                 "max_completion_tokens (formerly max_tokens) and function tools cannot be used in the same request."
             )
+
+
+def _check_body(request: ChatRequest, functions: Sequence[Function]) -> None:
+    for i, message in enumerate(request.messages):
+        if message.content is None and message.role != "assistant":
+            raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
+    choice = request.tool_choice
+    if isinstance(choice, NamedTool) and choice.function.name not in {f.name for f in functions}:
+        raise BadRequest(f"tool_choice names the function '{choice.function.name}', which is not among tools.")
+    if choice == "required" and not functions:
+        raise BadRequest("tool_choice is 'required', but tools names no function.")
 
 
 def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, int]:
@@ -96,8 +101,8 @@ def _forced_function(request: ChatRequest, functions: Sequence[Function]) -> Fun
     """The function that must be called: the one tool_choice names, or the first when one is required."""
     choice = request.tool_choice
     if isinstance(choice, NamedTool):
-        return next(f for f in functions if f.name == choice.function.name)
-    return functions[0] if choice == "required" else None
+        return next((f for f in functions if f.name == choice.function.name), None)
+    return functions[0] if choice == "required" and functions else None
 
 
 def _calls(call: Call, index: int, called: list[tuple[str, dict[str, Any]]]) -> Choice:
