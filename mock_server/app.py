@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,6 +21,7 @@ from mock_server.engine.operations import Operation, Operations
 from mock_server.world import Call, World
 
 DOCUMENTS = frozenset({"/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
+ADMIN_ROOMS: tuple[str, ...] = ()  # domains with an admin router of their own, in admin.py
 CORS: dict[str, Any] = {
     "allow_origins": ["*"],
     "allow_methods": ["*"],
@@ -104,13 +105,24 @@ class App:
         if self._admin is None:
             from mock_server.admin.router import create_admin
 
-            self._admin = create_admin(self.world, self.operations)
+            self._admin = create_admin(self.world, self.operations, [self._admin_part(room) for room in ADMIN_ROOMS])
         return self._admin
+
+    def _admin_part(self, room: str) -> APIRouter:
+        """What a domain adds to the admin API. Its room is opened when that is first called, as any other is."""
+
+        async def open_room() -> None:
+            if room not in self._rooms:
+                self._open_room(room)
+
+        part = APIRouter(dependencies=[Depends(open_room)])
+        part.include_router(import_module(f"mock_server.domains.{room}.admin").router)
+        return part
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         yield
-        self.world.close()
+        await self.world.close()
 
 
 def create_app(
