@@ -85,6 +85,7 @@ class App:
         """Import a domain and link its routes. Rooms are imported on first use: importing all costs twice the start."""
         router: APIRouter = import_module(f"mock_server.domains.{room}.router").router
         self._rooms[room] = router
+        self.world.create_tables()
         self.api.include_router(router, tags=[room])
         routes: dict[str, Any] = {route.operation_id: route for route in router.routes}  # type: ignore[attr-defined]
         for operation in self.operations.all.values():

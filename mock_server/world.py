@@ -1,6 +1,7 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import Faults
 from mock_server.engine.gate import fire
+from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
@@ -25,6 +27,8 @@ from mock_server.engine.route import current_call
 from mock_server.engine.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from mock_server.engine.store import Store
 
 
@@ -60,12 +64,18 @@ class World:
     @cached_property
     def store(self) -> "Store":
         """The database, opened when first needed: SQLAlchemy is half of what the server would import at start."""
+        import mock_server.engine.records  # noqa: F401  its table is every store's
         from mock_server.engine.store import Store, StoreError
 
         try:
             return Store(self.settings.db)
         except StoreError as error:
             raise SettingsError(str(error)) from None
+
+    def create_tables(self) -> None:
+        """Make the tables of the rooms entered by now; a store that is opened later makes them itself."""
+        if "store" in self.__dict__:
+            self.store.create_tables()
 
     def reset(self, account: Account | None = None) -> None:
         """As new: one account, or everything."""
@@ -118,6 +128,10 @@ class Call:
         """Seconds since the epoch, by the account's clock."""
         return self.account.timeline.now()
 
+    def milliseconds(self) -> int:
+        """Milliseconds since the epoch, by the account's clock: as `iso` writes the time."""
+        return round(self.now() * 1e6) // 1000
+
     def quirk(self, name: str) -> bool:
         return self.world.quirks[name]
 
@@ -141,6 +155,30 @@ class Call:
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
+
+    @contextmanager
+    def transaction(self) -> "Iterator[Connection]":
+        """The store's transaction for this request: all or nothing, and no `await` inside.
+
+        Under an Idempotency-Key it is the last thing an endpoint does: it ends with the answer's record in it.
+        """
+        from mock_server.engine.store import trouble_told
+
+        keyed, store = self.exchange.keyed, self.world.store
+        if keyed is None:
+            with store.transaction() as connection:
+                yield connection
+            return
+        if not keyed.open:
+            store.begin()
+            keyed.open = True
+        with trouble_told():
+            yield store.connection
+
+    def once(self, run: Callable[[], Awaitable[Response]]) -> Awaitable[Response]:
+        """Run under the request's Idempotency-Key."""
+        assert self.exchange.keyed is not None
+        return once(self.world.store, self.exchange.keyed, self.now(), run)
 
     def after_parse(self, body: Any) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error."""

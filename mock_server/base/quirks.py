@@ -53,6 +53,18 @@ TABLE: tuple[Quirk, ...] = (
         "this project: for the vendor SDK's own tests, which expect that nothing is refused",
         "stub",
     ),
+    _quirk(
+        "unknown_ids_synthesised",
+        "reading an id that is not there answers a stand-in, changing or deleting it answers as if it were",
+        "this project: for the vendor SDK's own tests, which name ids that nobody made",
+        "stub",
+    ),
+    _quirk(
+        "malformed_filters_ignored",
+        "a list filter that cannot be read is passed over instead of refused",
+        "this project: for the vendor SDK's own tests, whose filters are the word `string`-like placeholders",
+        "stub",
+    ),
 )
 NAMES = frozenset(quirk.name for quirk in TABLE)
 

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from mock_server.engine.accounts import Account
+from mock_server.engine.idempotency import Keyed
 from mock_server.engine.operations import Operation
 
 BODY_CAP = 16 * 1024  # bytes kept of each body
@@ -14,7 +15,7 @@ class Exchange:
     """One HTTP exchange or socket. Written by the chain, read by the admin API once it is in the journal."""
 
     __slots__ = (
-        "account", "at", "call", "duration", "ended", "fault", "id", "kind", "method", "near_misses", "operation", "params",
+        "account", "at", "call", "duration", "ended", "fault", "id", "keyed", "kind", "method", "near_misses", "operation", "params",
         "path", "query", "reply", "request_body", "request_headers", "request_size", "response_body", "response_headers",
         "response_size", "secret", "started", "status", "warnings",
     )  # fmt: skip
@@ -40,6 +41,7 @@ class Exchange:
         self.operation: Operation | None = None
         self.params: dict[str, str] = {}
         self.call: Any = None  # what the domains may use; made by the world, which the engine does not know
+        self.keyed: Keyed | None = None  # its Idempotency-Key
         self.fault = ""  # what fired: "header", "key" or a rule's id
         self.reply = ""  # id of the reply that was chosen
         self.near_misses: tuple[str, ...] = ()

@@ -33,6 +33,8 @@ class Guard(Protocol):
 
     def after_parse(self, body: Any) -> Response | None: ...
 
+    def once(self, run: Callable[[], Awaitable[Response]]) -> Awaitable[Response]: ...
+
     def quirk(self, name: str) -> bool: ...
 
 
@@ -83,8 +85,14 @@ def guarded(endpoint: Endpoint) -> Endpoint:
     async def run(**values: Any) -> Response:
         call: Guard = values["call"]
         answer = call.after_parse(values.get("body"))
-        if answer is None:
-            answer = await endpoint(**values)
+        if answer is not None:
+            return answer
+        if call.exchange.keyed is not None:
+            return await call.once(lambda: rendered(values))
+        return await rendered(values)
+
+    async def rendered(values: dict[str, Any]) -> Response:
+        answer = await endpoint(**values)
         return answer if isinstance(answer, Response) else as_json(answer)
 
     run.is_guarded = True  # type: ignore[attr-defined]

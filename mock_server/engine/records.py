@@ -1,0 +1,56 @@
+"""The rows that remember what was answered under an Idempotency-Key. Apart from idempotency.py so that a server which
+keeps nothing need not import a database."""
+
+from typing import Any
+
+from sqlalchemy import Index, LargeBinary, Table, bindparam, delete, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlmodel import Field, SQLModel
+
+from mock_server.engine.store import Prepared, Store, mine
+
+Answered = tuple[str, int, str, bytes]  # fingerprint of the request; status, content type and body of its answer
+
+
+class IdempotencyRecord(SQLModel, table=True):
+    """An answer given under a key. `at` in seconds since the epoch, by the account's clock."""
+
+    __tablename__ = "idempotency_record"
+    __table_args__ = (Index("idempotency_record_by_age", "account", "at"),)
+
+    account: str = Field(primary_key=True)
+    method: str = Field(primary_key=True)
+    path: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    at: float
+    fingerprint: str
+    status: int
+    content_type: str
+    body: bytes = Field(sa_type=LargeBinary)
+
+
+RECORD: Table = SQLModel.metadata.tables["idempotency_record"]
+ROW = RECORD.c
+FIND = Prepared(
+    mine(select(ROW.fingerprint, ROW.status, ROW.content_type, ROW.body), RECORD).where(
+        *(column == bindparam(column.name) for column in (ROW.method, ROW.path, ROW.key)), ROW.at > bindparam("since")
+    )
+)
+KEEP = Prepared(insert(RECORD).prefix_with("OR REPLACE"))
+FORGET = Prepared(mine(delete(RECORD), RECORD).where(ROW.at <= bindparam("until")))
+
+
+def find(store: Store, scope: tuple[str, str, str, str], since: float) -> Answered | None:
+    """What was answered under a key after `since`."""
+    account, method, path, key = scope
+    found: Answered | None = store.one(FIND, account=account, method=method, path=path, key=key, since=since)
+    return found
+
+
+def keep(store: Store, scope: tuple[str, str, str, str], now: float, kept_for: float, answered: Answered) -> None:
+    """Remember an answer, in the open transaction, and forget the account's that are older than `kept_for` seconds."""
+    account, method, path, key = scope
+    fingerprint, status, content_type, body = answered
+    store.run(FORGET, account=account, until=now - kept_for)
+    values: dict[str, Any] = {"fingerprint": fingerprint, "status": status, "content_type": content_type, "body": body}
+    store.run(KEEP, account=account, method=method, path=path, key=key, at=now, **values)
