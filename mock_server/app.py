@@ -21,7 +21,7 @@ from mock_server.engine.operations import Operation, Operations
 from mock_server.world import Call, World
 
 DOCUMENTS = frozenset({"/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
-ADMIN_ROOMS: tuple[str, ...] = ()  # domains with an admin router of their own, in admin.py
+ADMIN_ROOMS = ("insights",)  # domains with an admin router of their own, in admin.py
 CORS: dict[str, Any] = {
     "allow_origins": ["*"],
     "allow_methods": ["*"],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 
 from mock_server.base.errors import BadRequest, NotFound
 from mock_server.domains.insights import templates, wire
@@ -16,7 +16,7 @@ KIND = "insight_group"  # of ids and counters
 ROW, LINK = GROUP.c, ASSIGNMENT.c
 SHOWN = (ROW.id, ROW.name, ROW.description, ROW.webhook, ROW.created_at)
 
-ID = bindparam("id")
+ID: BindParameter[str] = bindparam("id")
 INSERT = Prepared(insert(GROUP))
 GET = Prepared(mine(select(*SHOWN), GROUP).where(ROW.id == ID))
 PAGE = Prepared(mine(select(*SHOWN), GROUP).order_by(ROW.n).limit(bindparam("size")).offset(bindparam("offset")))
@@ -79,10 +79,10 @@ def page(call: Call, page: Page) -> tuple[list[GroupRow], int]:
 def change(call: Call, id: str, body: wire.GroupChanges) -> GroupRow:
     """Change what the body names. Raises NotFound, Invalid."""
     row = get(call, id)
-    name, description, webhook = (
-        getattr(body, field) if field in body.model_fields_set else old
-        for field, old in zip(("name", "description", "webhook"), row[1:4], strict=True)
-    )
+    sent = body.model_fields_set
+    name = body.name if "name" in sent else row[1]
+    description = body.description if "description" in sent else row[2]
+    webhook = body.webhook if "webhook" in sent else row[3]
     call.world.store.run(
         UPDATE, account=call.account.id, id=row[0], new_name=name, new_description=description, new_webhook=webhook
     )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from mock_server.domains.insights import aggregates, groups, runs, templates, wire
@@ -141,7 +141,7 @@ async def unassign(call: CallDep, group_id: GroupId, insight_id: InsightId) -> R
 )
 async def retrieve_conversations_insights(call: CallDep, conversation_id: str) -> Response:
     """What insights found in a conversation, the newest run first."""
-    return as_json(runs.page(call, conversation_id, paging.asked(call.exchange.query)))
+    return as_json(runs.page(call.world, call.account, conversation_id, paging.asked(call.exchange.query)))
 
 
 @router.get(

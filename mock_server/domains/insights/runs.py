@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
 from mock_server.base import plan as plans
 from mock_server.base.clock import iso
@@ -20,7 +20,7 @@ from mock_server.domains.insights.events import Found, Run, events_of
 from mock_server.domains.insights.tables import RESULT, RUN
 from mock_server.domains.insights.wire import GroupRow
 from mock_server.engine.accounts import Account
-from mock_server.engine.paging import Page
+from mock_server.engine.paging import DEFAULT_SIZE, Page
 from mock_server.engine.store import Prepared, mine
 from mock_server.world import World
 
@@ -33,7 +33,8 @@ ROUNDING = 0.001
 MOST = 1000  # runs in one answer of a list that was not asked for a page
 
 TALK, ROW, FOUND = CONVERSATION.c, RUN.c, RESULT.c
-ID, TALK_ID = bindparam("id"), bindparam("conversation")
+ID: BindParameter[str] = bindparam("id")
+TALK_ID: BindParameter[str] = bindparam("conversation")
 TALKED = Prepared(mine(select(TALK.messages, TALK.metadata), CONVERSATION).where(TALK.id == TALK_ID))
 SAID = Prepared(
     mine(select(MESSAGE.c.role, MESSAGE.c.text, MESSAGE.c.tool_calls), MESSAGE)
@@ -51,18 +52,20 @@ PAGE = Prepared(
     .offset(bindparam("offset"))
 )
 LAST = Prepared(mine(select(ROW.messages), RUN).where(ROW.conversation == TALK_ID).order_by(ROW.n.desc()).limit(1))
-GET = Prepared(
-    mine(select(*SHOWN, ROW.conversation, ROW.group_name, ROW.group_webhook), RUN).where(ROW.id == ID)
-)
+GET = Prepared(mine(select(*SHOWN, ROW.conversation, ROW.group_name, ROW.group_webhook), RUN).where(ROW.id == ID))
 RESULTS = Prepared(
     mine(select(FOUND.insight, FOUND.insight_name, FOUND.instructions, FOUND.webhook, FOUND.result), RESULT)
     .where(FOUND.run == ID)
     .order_by(FOUND.n)
 )
 READ = Prepared(mine(update(RUN), RUN).where(ROW.id == ID).values(polls=ROW.polls + 1))
-TELL = Prepared(mine(update(RUN), RUN).where(ROW.id == ID, ROW.told == bindparam("before")).values(told=bindparam("after")))
+TELL = Prepared(
+    mine(update(RUN), RUN).where(ROW.id == ID, ROW.told == bindparam("before")).values(told=bindparam("after"))
+)
 COMPLETE = Prepared(
-    mine(update(RESULT), RESULT).where(FOUND.run == ID, FOUND.completed_at.is_(None)).values(completed_at=bindparam("now"))
+    mine(update(RESULT), RESULT)
+    .where(FOUND.run == ID, FOUND.completed_at.is_(None))
+    .values(completed_at=bindparam("now"))
 )
 
 
@@ -86,7 +89,9 @@ def begin(
         told = [_told(world, account, store.one(GET, account=account.id, id=id)) for id in ids]
     if not course.by_poll:
         for id in ids:
-            world.outbox.add(account, now / 1000 + course.ends_at(), partial(tell, world, account, id), f"insight run {id}")
+            world.outbox.add(
+                account, now / 1000 + course.ends_at(), partial(tell, world, account, id), f"insight run {id}"
+            )
     return told
 
 
@@ -95,9 +100,10 @@ def page(world: World, account: Account, conversation: str, asked: Page | None) 
     store = world.store
     with store.transaction():
         if store.one(TALKED, account=account.id, conversation=conversation) is None:
-            raise NotFound
+            if not world.quirks["unknown_ids_synthesised"]:
+                raise NotFound
         total = store.total(account.id, _kind(conversation))
-        page = asked or Page(1, min(max(total, Page.size), MOST))
+        page = asked or Page(1, min(max(total, DEFAULT_SIZE), MOST))
         rows = store.all(PAGE, account=account.id, conversation=conversation, size=page.size, offset=page.offset)
         data = [_told(world, account, _read(world, account, row)) for row in rows]
     return {"data": data, "meta": page.meta(total)}
@@ -145,15 +151,23 @@ def _plan(text: str) -> Plan:
 
 def _groups(world: World, account: str, id: str | None) -> Sequence[GroupRow]:
     if id is None:
-        return world.store.all(groups.ALL, account=account)
-    row: GroupRow | None = world.store.one(groups.GET, account=account, id=id.lower())
+        rows: list[GroupRow] = world.store.all(groups.ALL, account=account)
+        return [row for row in rows if groups.members_of(world.store, account, row[0])]
+    row = world.store.one(groups.GET, account=account, id=id.lower())
     if row is None:
         raise NotFound("There is no insight group with this id.")
     return [row]
 
 
 def _insert(
-    world: World, transaction: Connection, account: Account, conversation: str, group: GroupRow, plan: Plan, said: results.Said, now: int
+    world: World,
+    transaction: Connection,
+    account: Account,
+    conversation: str,
+    group: GroupRow,
+    plan: Plan,
+    said: results.Said,
+    now: int,
 ) -> str:
     """A new run, with what it will have found. Its id."""
     store = world.store

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 
 from mock_server.base.errors import BadRequest, Invalid, Issue, NotFound
 from mock_server.domains.insights import wire
@@ -20,7 +20,7 @@ ROW = INSIGHT.c
 SHOWN = (ROW.id, ROW.name, ROW.instructions, ROW.webhook, ROW.json_schema, ROW.created_at)
 SYNTHESISED_AT = 1_744_722_448_764  # milliseconds; the public spec's example instant
 
-ID = bindparam("id")
+ID: BindParameter[str] = bindparam("id")
 INSERT = Prepared(insert(INSIGHT))
 GET = Prepared(mine(select(*SHOWN), INSIGHT).where(ROW.id == ID))
 PAGE = Prepared(
@@ -64,11 +64,10 @@ def change(call: Call, id: str, body: wire.InsightChanges) -> InsightRow:
     """Change what the body names. Raises NotFound, BadRequest, Invalid."""
     row = get(call, id)
     sent = body.model_fields_set
+    name = body.name if "name" in sent else row[1]
+    instructions = body.instructions if "instructions" in sent else row[2]
+    webhook = body.webhook if "webhook" in sent else row[3]
     schema = _schema(call, body.json_schema) if "json_schema" in sent else row[4]
-    name, instructions, webhook = (
-        getattr(body, field) if field in sent else old
-        for field, old in zip(("name", "instructions", "webhook"), row[1:4], strict=True)
-    )
     call.world.store.run(
         UPDATE, account=call.account.id, id=row[0], new_name=name, new_instructions=instructions, new_webhook=webhook,
         new_json_schema=schema,
@@ -108,11 +107,11 @@ def _synthesised(call: Call, id: str) -> InsightRow:
 UUIDS = TypeAdapter(UUID)
 
 
-def uuid(call: Call, name: str, value: str) -> str:
-    """A path parameter that the API declares as a UUID, spelled as ids are here. Raises Invalid."""
+def uuid(call: Call, name: str, value: str, place: str = "path") -> str:
+    """A parameter that the API declares as a UUID, spelled as ids are here. Raises Invalid."""
     try:
         return str(UUIDS.validate_python(value))
     except ValidationError as error:
         if call.quirk("unknown_ids_synthesised"):
             return value
-        raise Invalid([Issue(("path", name), e["msg"], e["type"]) for e in error.errors()]) from None
+        raise Invalid([Issue((place, name), e["msg"], e["type"]) for e in error.errors()]) from None

@@ -112,7 +112,9 @@ class Completion(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    insight_group_id: str | None = Field(None, description="The group to run; every group of the account when left out.")
+    insight_group_id: str | None = Field(
+        None, description="The group to run; every group of the account when left out."
+    )
     plan: str | None = Field(
         None,
         description="The statuses of the run by age in seconds, such as `pending@0, in_progress@2, completed@10`; with "
