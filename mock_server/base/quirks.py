@@ -54,6 +54,12 @@ TABLE: tuple[Quirk, ...] = (
         "live",
     ),
     _quirk(
+        "insights_name_their_group",
+        "GET .../conversations-insights adds `insight_group_id` to each item",
+        "seen in live bodies by a third party; not in the public OpenAPI document",
+        "live",
+    ),
+    _quirk(
         "open_json_schema_refused",
         "an insight's json_schema that is an object without `additionalProperties: false` answers 400",
         "seen live by a third party, code 10015; the text is ours",

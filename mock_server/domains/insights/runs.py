@@ -106,6 +106,9 @@ def page(world: World, account: Account, conversation: str, asked: Page | None) 
         page = asked or Page(1, min(max(total, DEFAULT_SIZE), MOST))
         rows = store.all(PAGE, account=account.id, conversation=conversation, size=page.size, offset=page.offset)
         data = [_told(world, account, _read(world, account, row)) for row in rows]
+    if not world.quirks["insights_name_their_group"]:
+        for run in data:
+            del run["insight_group_id"]
     return {"data": data, "meta": page.meta(total)}
 
 

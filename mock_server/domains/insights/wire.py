@@ -86,7 +86,7 @@ class ConversationInsight(BaseModel):
     id: str
     status: Literal["pending", "in_progress", "completed", "failed"]
     created_at: str
-    insight_group_id: str
+    insight_group_id: str | None = None  # with the quirk `insights_name_their_group` only
     conversation_insights: list[Found]
 
 
