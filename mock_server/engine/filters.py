@@ -76,9 +76,8 @@ class Where:
     def fail(self, what: str) -> NoReturn:
         shown = self.text.replace(PLUS, "+")
         shown = shown if len(shown) <= 80 else shown[:80] + "..."
-        raise InvalidFilter(
-            f"{self.name[:80]}={shown}: {what} at character {self.position + 1}.", source={"parameter": self.name[:200]}
-        )
+        query = shown if self.text == self.name else f"{self.name[:80]}={shown}"  # the name itself may be what is wrong
+        raise InvalidFilter(f"{query}: {what} at character {self.position + 1}.", source={"parameter": self.name[:200]})
 
 
 def pair(raw: bytes) -> tuple[str, str]:
@@ -99,7 +98,7 @@ def _decoded(raw: bytes, name: str) -> str:
 
 def path_of(name: str) -> Path:
     """The path that a query's name spells: `metadata->>"a.b"`. Raises InvalidFilter."""
-    reader = _Reader("", name)
+    reader = _Reader(name, name)
     return reader.path(stops="")
 
 
@@ -243,7 +242,6 @@ class _Reader:
         """`(a,"b,c")`. Empty parentheses hold nothing."""
         if not self.eat("("):
             self.fail("expected ( after in.")
-        self.spaces()
         found = [self.element()]
         while self.eat(","):
             found.append(self.element())

@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select
 
 from mock_server.domains.conversations.tables import CONVERSATION, METADATA
 from mock_server.engine.filters import PLUS, Condition, Group, Path, Term, Where
+from mock_server.engine.store import mine
 
 ROW, PAIR = CONVERSATION.c, METADATA.c
 COLUMNS: dict[str, ColumnElement[Any]] = {
     "id": ROW.id, "name": ROW.name, "created_at": ROW.created_at, "last_message_at": ROW.last_message_at,
 }  # fmt: skip
 TIMES = frozenset({"created_at", "last_message_at"})
+ID, NAME = Path("id"), Path("name")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ANY, ONE = object(), object()  # the two wildcards of a pattern
 
@@ -27,14 +29,17 @@ def knows(name: str) -> bool:
     return name.partition("->")[0] in COLUMNS or name.startswith("metadata")
 
 
-def compile(part: Condition | Group, account: str, *, positive: bool = True) -> ColumnElement[bool]:
-    """The SQL of a condition or group. `positive`: no `not` stands around it, so that null may count as false."""
+def compile(part: Condition | Group, account: str, *, indexed: bool = True) -> ColumnElement[bool]:
+    """The SQL of a condition or group. Not `indexed`, it looks at row by row, however SQLite would like to find them.
+
+    Inside a `not` it never goes by the index of pairs, which tells that a key is missing as false instead of null.
+    """
     if isinstance(part, Group):
-        inner = positive and not part.negated
-        parts = [compile(p, account, positive=inner) for p in part.parts]
+        inner = indexed and not part.negated
+        parts = [compile(p, account, indexed=inner) for p in part.parts]
         joined = and_(*parts) if part.joined_by == "and" else or_(*parts)
         return not_(joined.self_group()) if part.negated else joined.self_group()
-    made = _condition(part, account, positive and not part.negated)
+    made = _condition(part, account, indexed and not part.negated)
     return not_(made.self_group()) if part.negated else made
 
 
@@ -62,13 +67,34 @@ def pair_values(part: Condition | Group) -> tuple[str, list[str]] | None:
     return part.path.keys[0], [v for text in part.values for v in spellings(text)]
 
 
-def _condition(part: Condition, account: str, positive: bool) -> ColumnElement[bool]:
+def lead(part: Condition | Group, account: str) -> Select[Any] | None:
+    """The ids that an index of its own gives for `part`: of metadata pairs, or of names; None where there is none."""
+    pairs = pair_values(part)
+    if pairs is not None:
+        return pairs_of(account, *pairs)
+    if isinstance(part, Group) or part.negated or part.path != NAME or part.operator not in ("eq", "in", "like"):
+        return None
+    found = mine(select(ROW.id), CONVERSATION, account)
+    if part.operator != "like":
+        return found.where(ROW.name.in_([v for text in part.values for v in spellings(text)]))
+    starts = [_begins(list(_tokens(pattern, part.where)), ROW.name) for pattern in spellings(part.values[0])]
+    return found.where(or_(*(and_(*bounds) for bounds in starts))) if all(starts) else None
+
+
+def is_single(part: Condition | Group) -> bool:
+    """Whether `part` asks for one value, whose rows an index holds in the order of creation."""
+    return isinstance(part, Condition) and part.operator == "eq" and len(spellings(part.values[0])) == 1
+
+
+def _condition(part: Condition, account: str, indexed: bool) -> ColumnElement[bool]:
     operator, value = part.operator, _value(part.path, part.where)
+    if not indexed and part.path == NAME:
+        value = value.concat("")  # an expression, for which there is no index
     if operator == "is":
         return _is(part, value)
     if part.path.column in TIMES:
         return _time(part, value)
-    if positive and operator in ("eq", "in") and len(part.path.keys) == 1:
+    if indexed and operator in ("eq", "in") and len(part.path.keys) == 1:
         return ROW.id.in_(pairs_of(account, *(pair_values(part) or ("", []))))
     if operator in ("eq", "neq", "in"):
         wanted = [v for text in part.values for v in spellings(text)]
@@ -101,10 +127,13 @@ def _value(path: Path, where: Where) -> ColumnElement[Any]:
     return column
 
 
-def pairs_of(account: str, key: str, values: list[str]) -> Any:
+def has_pair(key: str, values: list[str]) -> tuple[ColumnElement[bool], ...]:
+    return PAIR.key == key, PAIR.value == values[0] if len(values) == 1 else PAIR.value.in_(values)
+
+
+def pairs_of(account: str, key: str, values: list[str]) -> Select[Any]:
     """The ids of the conversations that have one of `values` under `key`, by the index of pairs."""
-    found = select(PAIR.conversation).where(PAIR.account == account, PAIR.key == key)
-    return found.where(PAIR.value == values[0] if len(values) == 1 else PAIR.value.in_(values))
+    return mine(select(PAIR.conversation), METADATA, account).where(*has_pair(key, values))
 
 
 def _is(part: Condition, value: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -173,18 +202,11 @@ def like(value: ColumnElement[Any], pattern: str, where: Where) -> ColumnElement
     """`value` LIKE `pattern`, case and all, which SQLite's own LIKE does not mind: a range where the start is fixed, so
     that an index serves, and GLOB where more than the start is asked."""
     tokens = list(_tokens(pattern, where))
-    start = "".join(_until_wildcard(tokens))
-    rest = tokens[len(start) :]
-    if not rest:
-        return value == start
-    bounds = []
-    if start:
-        bounds.append(value >= start)
-        above = _after(start)
-        if above is not None:
-            bounds.append(value < above)
-        if rest == [ANY]:
-            return and_(*bounds)
+    bounds = _begins(tokens, value)
+    if bounds and all(isinstance(token, str) for token in tokens[:-1]) and tokens[-1] is not ONE:
+        return and_(*bounds)  # nothing is asked beyond the start
+    if not tokens:
+        return value == ""
     return and_(*bounds, value.op("GLOB", is_comparison=True)("".join(_glob(token) for token in tokens)))
 
 
@@ -203,6 +225,17 @@ def _tokens(pattern: str, where: Where) -> Iterator[Any]:
         else:
             yield ONE if char == "_" else char
         at += 1
+
+
+def _begins(tokens: list[Any], value: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """What the fixed start of a pattern says about a value: nothing, a range, or all there is to say."""
+    start = "".join(_until_wildcard(tokens))
+    if not start:
+        return []
+    if len(start) == len(tokens):
+        return [value == start]
+    above = _after(start)
+    return [value >= start] if above is None else [value >= start, value < above]
 
 
 def _until_wildcard(tokens: list[Any]) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Finds conversations: reads the filters of a query, chooses the index to go by, runs the one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import ColumnElement, Select, func, literal, select
 
 from mock_server.base.errors import InvalidFilter
 from mock_server.domains.conversations import filters
@@ -74,32 +74,45 @@ def _weight(part: Part) -> int:
 
 
 def _statement(call: Call, parts: list[Part], clauses: list[ColumnElement[bool]], terms: list[Term]) -> Any:
-    """What finds the rows. By the index of metadata pairs where one is asked for, else as SQLite sees fit."""
-    account = call.account.id
-    order = filters.order_by(terms)
-    pairs = [(i, pair) for i, part in enumerate(parts) if (pair := filters.pair_values(part)) is not None]
-    if not pairs:
-        return mine(select(*SHOWN), CONVERSATION, account).where(*clauses).order_by(*order)
-    matches, best, (key, values) = min((_few(call, *pair), i, pair) for i, pair in pairs)
-    # The pairs that do not lead are looked up row by row.
-    rest = [filters.compile(parts[i], account, positive=False) if any(i == j for j, _ in pairs) else clause
-            for i, clause in enumerate(clauses) if i != best]  # fmt: skip
-    by_creation = not terms or [t.path.column for t in terms] == ["created_at"]
-    if matches > FEW and not (by_creation and len(values) == 1):
-        row_by_row = filters.compile(parts[best], account, positive=False)
-        return mine(select(*SHOWN), CONVERSATION, account).where(row_by_row, *rest).order_by(*order)
+    """What finds the rows: by the index that leads to few of them, else in the order asked for, looking row by row.
+
+    Without statistics SQLite cannot tell the one from the other, so matches are counted, up to FEW.
+    """
+    account, order = call.account.id, filters.order_by(terms)
+    rows = mine(select(*SHOWN), CONVERSATION, account)
+    leads = {i: lead for i, part in enumerate(parts) if (lead := filters.lead(part, account)) is not None}
+    if not leads:
+        return rows.where(*clauses).order_by(*order)
+    row_by_row = {i: filters.compile(parts[i], account, indexed=False) for i in leads}
+    slow = [row_by_row.get(i, clause) for i, clause in enumerate(clauses)]
+    if any(isinstance(p, Condition) and p.path == filters.ID and not p.negated for p in parts):
+        return rows.where(*slow).order_by(*order)
+    by_creation = not terms or [term.path.column for term in terms] == ["created_at"]
+    walks = by_creation and len(leads) == 1 and filters.is_single(parts[next(iter(leads))])
+    few, best = (True, next(iter(leads))) if walks else _fewest(call, leads)
+    if not few and not (by_creation and filters.is_single(parts[best])):
+        return rows.where(*slow).order_by(*order)
+    rest = [clause for i, clause in enumerate(slow) if i != best]
+    pairs = filters.pair_values(parts[best])
+    if pairs is None:
+        return rows.where(clauses[best], *rest).order_by(*order)
     if by_creation:
         newest_first = not terms or terms[0].descending
         order = [c.desc() if newest_first else c.asc() for c in (PAIR.created_at, PAIR.n)]
     joined = METADATA.join(CONVERSATION, (ROW.account == PAIR.account) & (ROW.id == PAIR.conversation))
-    found = mine(select(*SHOWN).select_from(joined), METADATA, account).where(PAIR.key == key, *rest)
-    return found.where(PAIR.value == values[0] if len(values) == 1 else PAIR.value.in_(values)).order_by(*order)
+    found = mine(select(*SHOWN).select_from(joined), METADATA, account)
+    return found.where(*filters.has_pair(*pairs), *rest).order_by(*order)
 
 
-def _few(call: Call, key: str, values: list[str]) -> int:
-    """How many conversations have one of `values` under `key`; counts no further than just beyond FEW."""
-    found = filters.pairs_of(call.account.id, key, values).with_only_columns(literal(1)).limit(FEW + 1)
-    return int(call.world.store.query(select(func.count()).select_from(found.subquery()))[0][0])
+def _fewest(call: Call, leads: Mapping[int, Select[Any]]) -> tuple[bool, int]:
+    """The lead with the fewest matches, and whether these are few."""
+
+    def matches(lead: Select[Any]) -> int:
+        found = lead.with_only_columns(literal(1)).limit(FEW + 1).subquery()
+        return int(call.world.store.query(select(func.count()).select_from(found))[0][0])
+
+    fewest, best = min((matches(lead), i) for i, lead in leads.items())
+    return fewest <= FEW, best
 
 
 def _total(call: Call, clauses: list[ColumnElement[bool]]) -> int:
