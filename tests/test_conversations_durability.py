@@ -56,7 +56,9 @@ def write(client: Client, worker: int, acknowledged: list[tuple[str, str]], enou
     for n in range(10_000):
         name = f"{worker}-{n}"
         try:
-            made = client.post("/ai/conversations", {"name": name, "metadata": {"name": name, "worker": str(worker)}}).json()
+            made = client.post(
+                "/ai/conversations", {"name": name, "metadata": {"name": name, "worker": str(worker)}}
+            ).json()
             acknowledged.append(("conversation", made["id"]))
             client.post(f"/ai/conversations/{made['id']}/message", {"role": "user", "content": name}).raise_for_status()
             acknowledged.append(("message", made["id"]))
@@ -87,7 +89,11 @@ def test_every_acknowledged_write_survives_kill_9_and_none_is_half(process, tmp_
         if kind == "message":
             (message,) = client.get(f"/ai/conversations/{id}/messages").json()["data"]
             assert message["text"] == kept[id]["name"]
-    by_pairs = {c["id"] for n in range(4) for c in client.get(f"/ai/conversations?metadata->worker=eq.{n}&limit=100000").json()["data"]}
+    by_pairs = {
+        c["id"]
+        for n in range(4)
+        for c in client.get(f"/ai/conversations?metadata->worker=eq.{n}&limit=100000").json()["data"]
+    }
     assert by_pairs == kept.keys()
     assert client.get("/ai/conversations?page[size]=1").json()["meta"]["total_results"] == len(kept)
     with closing(sqlite3.connect(db)) as connection:

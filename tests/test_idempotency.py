@@ -63,7 +63,9 @@ def test_a_key_belongs_to_its_account_and_path(client: Client) -> None:
     made = create(client, "key-1").json()
 
     theirs = create(other, "key-1")
-    message = client.post(f"/ai/conversations/{made['id']}/message", {"role": "user"}, headers={"idempotency-key": "key-1"})
+    message = client.post(
+        f"/ai/conversations/{made['id']}/message", {"role": "user"}, headers={"idempotency-key": "key-1"}
+    )
 
     assert "idempotent-replayed" not in theirs.headers
     assert theirs.json()["id"] != made["id"]
