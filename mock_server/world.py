@@ -1,7 +1,6 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,9 +26,7 @@ from mock_server.engine.route import current_call
 from mock_server.engine.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from mock_server.engine.store import Store
+    from mock_server.engine.store import Store, Transaction
 
 
 def shipped_fixtures() -> Path:
@@ -156,24 +153,12 @@ class Call:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
 
-    @contextmanager
-    def transaction(self) -> "Iterator[Connection]":
+    def transaction(self) -> "Transaction":
         """The store's transaction for this request: all or nothing, and no `await` inside.
 
         Under an Idempotency-Key it is the last thing an endpoint does: it ends with the answer's record in it.
         """
-        from mock_server.engine.store import trouble_told
-
-        keyed, store = self.exchange.keyed, self.world.store
-        if keyed is None:
-            with store.transaction() as connection:
-                yield connection
-            return
-        if not keyed.open:
-            store.begin()
-            keyed.open = True
-        with trouble_told():
-            yield store.connection
+        return self.world.store.transaction(self.exchange.keyed)
 
     def once(self, run: Callable[[], Awaitable[Response]]) -> Awaitable[Response]:
         """Run under the request's Idempotency-Key."""

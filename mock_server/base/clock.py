@@ -142,5 +142,4 @@ def parse_instant(text: str) -> float:
 
 def iso(seconds: float) -> str:
     """An instant as the API writes it: `2025-04-15T13:07:28.764Z`."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -89,7 +89,7 @@ async def once(store: "Store", keyed: Keyed, now: float, run: Callable[[], Await
     """
     from mock_server.engine.records import find, keep
 
-    record = find(store, keyed.scope, now - KEPT_FOR)
+    record = find(store, keyed, now - KEPT_FOR)
     if record is not None:
         fingerprint, status, content_type, body = record
         if fingerprint != keyed.fingerprint:
@@ -99,17 +99,9 @@ async def once(store: "Store", keyed: Keyed, now: float, run: Callable[[], Await
     try:
         answer = await run()
         if isinstance(answer, Ready) and answer.status_code < 300:
-            if not keyed.open:
-                store.begin()
-                keyed.open = True
             content_type = dict(answer.raw_headers).get(b"content-type", b"").decode()
-            keep(
-                store,
-                keyed.scope,
-                now,
-                KEPT_FOR,
-                (keyed.fingerprint, answer.status_code, content_type, bytes(answer.body)),
-            )
+            with store.transaction(keyed):
+                keep(store, keyed, now, content_type, answer)
         if keyed.open:
             store.commit()
     except BaseException:

@@ -1,12 +1,13 @@
 """The rows that remember what was answered under an Idempotency-Key. Apart from idempotency.py so that a server which
 keeps nothing need not import a database."""
 
-from typing import Any
 
 from sqlalchemy import Index, LargeBinary, Table, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Field, SQLModel
 
+from mock_server.engine.answers import Ready
+from mock_server.engine.idempotency import KEPT_FOR, Keyed
 from mock_server.engine.store import Prepared, Store, mine
 
 Answered = tuple[str, int, str, bytes]  # fingerprint of the request; status, content type and body of its answer
@@ -40,17 +41,26 @@ KEEP = Prepared(insert(RECORD).prefix_with("OR REPLACE"))
 FORGET = Prepared(mine(delete(RECORD), RECORD).where(ROW.at <= bindparam("until")))
 
 
-def find(store: Store, scope: tuple[str, str, str, str], since: float) -> Answered | None:
+def find(store: Store, keyed: Keyed, since: float) -> Answered | None:
     """What was answered under a key after `since`."""
-    account, method, path, key = scope
+    account, method, path, key = keyed.scope
     found: Answered | None = store.one(FIND, account=account, method=method, path=path, key=key, since=since)
     return found
 
 
-def keep(store: Store, scope: tuple[str, str, str, str], now: float, kept_for: float, answered: Answered) -> None:
-    """Remember an answer, in the open transaction, and forget the account's that are older than `kept_for` seconds."""
-    account, method, path, key = scope
-    fingerprint, status, content_type, body = answered
-    store.run(FORGET, account=account, until=now - kept_for)
-    values: dict[str, Any] = {"fingerprint": fingerprint, "status": status, "content_type": content_type, "body": body}
-    store.run(KEEP, account=account, method=method, path=path, key=key, at=now, **values)
+def keep(store: Store, keyed: Keyed, now: float, content_type: str, answer: Ready) -> None:
+    """Remember an answer, in the open transaction, and forget the account's that are too old."""
+    account, method, path, key = keyed.scope
+    store.run(FORGET, account=account, until=now - KEPT_FOR)
+    store.run(
+        KEEP,
+        account=account,
+        method=method,
+        path=path,
+        key=key,
+        at=now,
+        fingerprint=keyed.fingerprint,
+        status=answer.status_code,
+        content_type=content_type,
+        body=bytes(answer.body),
+    )

@@ -176,6 +176,10 @@ def _parameters(
     if not (path or query or header):
         return None
 
+    if not (query or header) and all(_is_plain(field) for field in path):
+        names = [(field.name, field.alias) for field in path]
+        return lambda scope, _: {name: scope["path_params"][alias] for name, alias in names}
+
     def read(scope: Scope, issues: list[Any]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         sources: tuple[tuple[Sequence[Any], Callable[[], Any]], ...] = (
@@ -191,6 +195,11 @@ def _parameters(
         return values
 
     return read
+
+
+def _is_plain(field: Any) -> bool:
+    """Whether any text will do for a path parameter, so that there is nothing to validate."""
+    return field.field_info.annotation is str and not field.field_info.metadata
 
 
 async def _read(receive: Receive) -> bytes:

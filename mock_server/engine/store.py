@@ -7,10 +7,9 @@ handed to the driver: executing it through SQLAlchemy each time costs several ti
 
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import (
     BindParameter,
@@ -26,6 +25,7 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    select,
 )  # fmt: skip
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
@@ -61,6 +61,11 @@ class Counter(SQLModel, table=True):
 COUNTERS: Table = SQLModel.metadata.tables["counter"]
 
 
+def mine(statement: Statement, table: Table, account: Any = ACCOUNT) -> Statement:
+    """`statement` narrowed to the rows of one account, a prepared one's `account`: the only place where that is written."""
+    return statement.where(table.c.account == account)
+
+
 class Prepared:
     """A Core statement as the driver takes it. Parameters go by name: an insert's are its columns."""
 
@@ -79,7 +84,9 @@ def _raised() -> Prepared:
 
 
 RAISE = _raised()
-COUNTED = "SELECT n FROM counter WHERE account = ? AND kind = ?"
+
+
+COUNTED = Prepared(mine(select(COUNTERS.c.n), COUNTERS).where(COUNTERS.c.kind == bindparam("kind")))
 
 
 class Store:
@@ -115,32 +122,33 @@ class Store:
 
     def create_tables(self) -> None:
         """Create the tables of every room that has been entered by now."""
-        with trouble_told():
+        try:
             SQLModel.metadata.create_all(self.connection)
+        except DBAPIError as error:
+            raise told(error) from error
         self._tables = SQLModel.metadata.sorted_tables
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """All or nothing. Holds no `await`: a second one while it is open is our own mistake."""
-        self.begin()
-        try:
-            with trouble_told():
-                yield self.connection
-            self.commit()
-        except BaseException:
-            self.rollback()
-            raise
+    def transaction(self, held: "Held | None" = None) -> "Transaction":
+        """All or nothing, as `with store.transaction()`. Holds no `await`: a second one while it is open is our own mistake.
+
+        With `held` the transaction is left open, for who holds it to end.
+        """
+        return Transaction(self, held)
 
     def begin(self) -> None:
-        """Open a transaction that `commit` or `rollback` ends; for what cannot be written as one `with transaction()`."""
+        """Open a transaction that `commit` or `rollback` ends."""
         assert not self._open, "a transaction is open already: an await inside one, or one inside another"
-        with trouble_told():
+        try:
             self._driver.execute("BEGIN IMMEDIATE")  # a lock of another process is met here, before anything is done
+        except sqlite3.Error as error:
+            raise told(error) from error
         self._open = True
 
     def commit(self) -> None:
-        with trouble_told():
+        try:
             self._driver.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise told(error) from error
         self._open = False
 
     def rollback(self) -> None:
@@ -151,32 +159,35 @@ class Store:
     def run(self, prepared: Prepared, **values: Any) -> int:
         """Execute a statement inside the open transaction; how many rows it touched."""
         assert self._open, "rows are written inside a transaction"
-        with trouble_told():
-            return self._driver.execute(prepared.sql, _bound(prepared, values)).rowcount
+        return self._execute(prepared, values).rowcount
 
     def run_many(self, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute a statement for each of `rows`."""
-        assert self._open, "rows are written inside a transaction"
-        if rows:
-            with trouble_told():
-                self._driver.executemany(
-                    prepared.sql, rows if not prepared.constants else (_bound(prepared, row) for row in rows)
-                )
+        for row in rows:
+            self.run(prepared, **row)
 
     def one(self, prepared: Prepared, **values: Any) -> Any:
         """The first row that a statement finds, as a tuple; None when it finds none."""
-        with trouble_told():
-            return self._driver.execute(prepared.sql, _bound(prepared, values)).fetchone()
+        return self._execute(prepared, values).fetchone()
 
     def all(self, prepared: Prepared, **values: Any) -> list[Any]:
         """Every row that a statement finds, as tuples."""
-        with trouble_told():
-            return self._driver.execute(prepared.sql, _bound(prepared, values)).fetchall()
+        return self._execute(prepared, values).fetchall()
+
+    def _execute(self, prepared: Prepared, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        try:
+            return self._driver.execute(
+                prepared.sql, {**prepared.constants, **values} if prepared.constants else values
+            )
+        except sqlite3.Error as error:
+            raise told(error) from error
 
     def query(self, statement: Executable) -> Sequence[Row[Any]]:
         """Every row of a statement that is made for one request and not worth preparing."""
-        with trouble_told():
+        try:
             return self.connection.execute(statement).all()
+        except DBAPIError as error:
+            raise told(error) from error
 
     def number(self, transaction: Connection, account: str, kind: str) -> int:
         """The next number of a kind in an account; never one that was given out before, restarts included."""
@@ -194,8 +205,7 @@ class Store:
         return given - self._counted(account, f"{kind} removed") if given else 0
 
     def _counted(self, account: str, kind: str) -> int:
-        with trouble_told():
-            row = self._driver.execute(COUNTED, (account, kind)).fetchone()
+        row = self.one(COUNTED, account=account, kind=kind)
         return int(row[0]) if row else 0
 
     def reset(self, account: str | None = None) -> None:
@@ -210,29 +220,51 @@ class Store:
         self._engine.dispose()
 
 
-def mine(statement: Statement, table: Table, account: Any = ACCOUNT) -> Statement:
-    """`statement` narrowed to the rows of one account, a prepared one's `account`: the only place where that is written."""
-    return statement.where(table.c.account == account)
+class Held(Protocol):
+    """Who holds a transaction open, and whether it is."""
+
+    open: bool
 
 
-def _bound(prepared: Prepared, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**prepared.constants, **values} if prepared.constants else values
+class Transaction:
+    """One transaction of a store, as a context manager. A class, for every write passes through it."""
 
+    __slots__ = ("_held", "_store")
 
-class trouble_told:  # a context manager, not the generator kind: every statement passes through it
-    """Trouble with the database becomes the error that a client is told; the reason also goes to the console."""
+    def __init__(self, store: Store, held: Held | None) -> None:
+        self._store, self._held = store, held
 
-    __slots__ = ()
-
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> Connection:
+        held = self._held
+        if held is None or not held.open:
+            self._store.begin()
+        if held is not None:
+            held.open = True
+        return self._store.connection
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        if isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, MISTAKES):
-            print(f"the database cannot be used: {cause}", file=sys.stderr)
-            raise ServiceUnavailable(
-                f"{ServiceUnavailable.default_detail} The database cannot be used: {cause}."
-            ) from error
+        store = self._store
+        try:
+            if isinstance(error, DBAPIError):
+                raise told(error) from error
+            if error is None and self._held is None:
+                store.commit()
+                return
+        except BaseException:
+            if self._held is None:
+                store.rollback()
+            raise
+        if self._held is None:
+            store.rollback()
+
+
+def told(error: DBAPIError | sqlite3.Error) -> Exception:
+    """What a client is told of an error of the database; our own mistakes stay what they are."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, sqlite3.DatabaseError) or isinstance(cause, MISTAKES):
+        return error
+    print(f"the database cannot be used: {cause}", file=sys.stderr)
+    return ServiceUnavailable(f"{ServiceUnavailable.default_detail} The database cannot be used: {cause}.")
 
 
 def _prepare_connection(connection: Any, _record: Any) -> None:
