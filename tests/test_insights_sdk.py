@@ -109,3 +109,28 @@ def test_errors_are_the_sdks_own(client: Client) -> None:
             conversations.insights.create(instructions="i", name=None)  # type: ignore[arg-type]
         with pytest.raises(telnyx.BadRequestError):
             conversations.conversation_insights.retrieve_aggregates(created_at="yesterday")
+
+
+def test_in_stub_nothing_is_refused_and_every_answer_is_of_the_sdks_type(start: Any) -> None:
+    stub = start(profile="stub")
+    with telnyx.Telnyx(
+        api_key=stub.key, base_url=stub.v2, max_retries=0, _strict_response_validation=True
+    ) as sdk:  # fmt: skip
+        conversations, groups = sdk.ai.conversations, sdk.ai.conversations.insight_groups
+
+        assert conversations.insights.retrieve(NOBODYS).data.id == NOBODYS
+        changed = conversations.insights.update(NOBODYS, instructions="i", json_schema="string", name="n", webhook="w")
+        assert (changed.data.name, changed.data.json_schema) == ("n", "string")
+        conversations.insights.delete(NOBODYS)
+        assert conversations.insights.list(page_number=1, page_size=0).data == []
+        assert groups.retrieve(NOBODYS).data.insights == []
+        assert groups.update(NOBODYS, description="d", name="n", webhook="w").data.description == "d"
+        groups.delete(NOBODYS)
+        groups.insights.assign(NOBODYS, group_id=NOBODYS)
+        groups.insights.delete_unassign(NOBODYS, group_id=NOBODYS)
+        counted = conversations.conversation_insights.retrieve_aggregates(
+            created_at="created_at", group_by=["string"], insight_id=NOBODYS, show=["string"],
+            metadata={"assistant_id": "assistant_id"},
+        )  # fmt: skip
+        assert counted.data == []
+        assert conversations.retrieve_conversations_insights("conversation_id").data == []
