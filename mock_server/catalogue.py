@@ -81,27 +81,27 @@ POST   fa     -        /v2/ai/collections/{uuid}/sources                        
 PUT    fa     -        /v2/ai/collections/{uuid}/sources                                          collections.sources.replace
 DELETE fa     -        /v2/ai/collections/{uuid}/sources/{source_id}                              collections.sources.delete
 GET    fa     -        /v2/ai/conversation_histories                                              ai.retrieve_conversation_histories
-GET    fa     -        /v2/ai/conversations                                                       conversations.list
-POST   fa     -        /v2/ai/conversations                                                       conversations.create
-GET    fa     -        /v2/ai/conversations/conversation-insights/aggregates                      conversations.conversation_insights.retrieve_aggregates
-GET    fa     -        /v2/ai/conversations/insight-groups                                        conversations.insight_groups.list
-POST   fa     -        /v2/ai/conversations/insight-groups                                        conversations.insight_groups.create
-DELETE fa     -        /v2/ai/conversations/insight-groups/{group_id}                             conversations.insight_groups.delete
-GET    fa     -        /v2/ai/conversations/insight-groups/{group_id}                             conversations.insight_groups.retrieve
-PUT    fa     -        /v2/ai/conversations/insight-groups/{group_id}                             conversations.insight_groups.update
-POST   fa     -        /v2/ai/conversations/insight-groups/{group_id}/insights/{insight_id}/assign conversations.insight_groups.insights.assign
-DELETE fa     -        /v2/ai/conversations/insight-groups/{group_id}/insights/{insight_id}/unassign conversations.insight_groups.insights.unassign
-GET    fa     -        /v2/ai/conversations/insights                                              conversations.insights.list
-POST   fa     -        /v2/ai/conversations/insights                                              conversations.insights.create
-DELETE fa     -        /v2/ai/conversations/insights/{insight_id}                                 conversations.insights.delete
-GET    fa     -        /v2/ai/conversations/insights/{insight_id}                                 conversations.insights.retrieve
-PUT    fa     -        /v2/ai/conversations/insights/{insight_id}                                 conversations.insights.update
-DELETE fa     -        /v2/ai/conversations/{conversation_id}                                     conversations.delete
-GET    fa     -        /v2/ai/conversations/{conversation_id}                                     conversations.retrieve
-PUT    fa     -        /v2/ai/conversations/{conversation_id}                                     conversations.update
-GET    fa     -        /v2/ai/conversations/{conversation_id}/conversations-insights              conversations.retrieve_conversations_insights
-POST   fa     -        /v2/ai/conversations/{conversation_id}/message                             conversations.add_message
-GET    fa     -        /v2/ai/conversations/{conversation_id}/messages                            conversations.messages.list
+GET    fa     conversations /v2/ai/conversations                                                  conversations.list
+POST   fa     conversations /v2/ai/conversations                                                  conversations.create
+GET    fa     insights /v2/ai/conversations/conversation-insights/aggregates                      conversations.conversation_insights.retrieve_aggregates
+GET    fa     insights /v2/ai/conversations/insight-groups                                        conversations.insight_groups.list
+POST   fa     insights /v2/ai/conversations/insight-groups                                        conversations.insight_groups.create
+DELETE fa     insights /v2/ai/conversations/insight-groups/{group_id}                             conversations.insight_groups.delete
+GET    fa     insights /v2/ai/conversations/insight-groups/{group_id}                             conversations.insight_groups.retrieve
+PUT    fa     insights /v2/ai/conversations/insight-groups/{group_id}                             conversations.insight_groups.update
+POST   fa     insights /v2/ai/conversations/insight-groups/{group_id}/insights/{insight_id}/assign conversations.insight_groups.insights.assign
+DELETE fa     insights /v2/ai/conversations/insight-groups/{group_id}/insights/{insight_id}/unassign conversations.insight_groups.insights.unassign
+GET    fa     insights /v2/ai/conversations/insights                                              conversations.insights.list
+POST   fa     insights /v2/ai/conversations/insights                                              conversations.insights.create
+DELETE fa     insights /v2/ai/conversations/insights/{insight_id}                                 conversations.insights.delete
+GET    fa     insights /v2/ai/conversations/insights/{insight_id}                                 conversations.insights.retrieve
+PUT    fa     insights /v2/ai/conversations/insights/{insight_id}                                 conversations.insights.update
+DELETE fa     conversations /v2/ai/conversations/{conversation_id}                                conversations.delete
+GET    fa     conversations /v2/ai/conversations/{conversation_id}                                conversations.retrieve
+PUT    fa     conversations /v2/ai/conversations/{conversation_id}                                conversations.update
+GET    fa     insights /v2/ai/conversations/{conversation_id}/conversations-insights              conversations.retrieve_conversations_insights
+POST   fa     conversations /v2/ai/conversations/{conversation_id}/message                        conversations.add_message
+GET    fa     conversations /v2/ai/conversations/{conversation_id}/messages                       conversations.messages.list
 GET    fa     -        /v2/ai/embeddings                                                          embeddings.list
 POST   fa     -        /v2/ai/embeddings                                                          embeddings.create
 GET    fa     -        /v2/ai/embeddings/buckets                                                  embeddings.buckets.list
@@ -217,6 +217,22 @@ GET    std    -        /v2/text-to-speech/speech/{audio_id}                     
 GET    std    -        /v2/text-to-speech/voices                                                  text_to_speech.list_voices
 """
 UPLOADS = frozenset({"audio.transcribe"})
+# Those that take an Idempotency-Key, as the official Python SDK's request options and the vendor's reference have it.
+IDEMPOTENT = frozenset(
+    {
+        "ai.summarize",
+        "assistants.create",
+        "assistants.imports",
+        "conversations.add_message",
+        "conversations.create",
+        "conversations.insight_groups.create",
+        "conversations.insights.create",
+        "embeddings.create",
+        "embeddings.url",
+        "messages.send",
+        "tools.create",
+    }
+)
 
 
 def operations() -> Iterator[Operation]:
@@ -225,4 +241,6 @@ def operations() -> Iterator[Operation]:
         method, dialect, room, path, id = row.split()
         kind = "socket" if method == "WS" else "http"
         method = "GET" if method == "WS" else method
-        yield Operation(id, method, path, dialect, None if room == "-" else room, kind, id in UPLOADS)  # type: ignore[arg-type]
+        yield Operation(
+            id, method, path, dialect, None if room == "-" else room, kind, id in UPLOADS, id in IDEMPOTENT  # type: ignore[arg-type]
+        )  # fmt: skip

@@ -1,28 +1,32 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
 from mock_server.base.settings import Settings, SettingsError
-from mock_server.engine.accounts import Account, Accounts
+from mock_server.engine.accounts import Account, Accounts, bearer_key
 from mock_server.engine.answers import Stream
+from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import Faults
 from mock_server.engine.gate import fire
+from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
+from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
+from mock_server.engine.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from mock_server.engine.store import Store
+    from mock_server.engine.store import Store, Transaction
 
 
 def shipped_fixtures() -> Path:
@@ -45,6 +49,9 @@ class World:
         self.replies = Replies(settings.fixtures, shipped_fixtures())
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
+        self.egress = Egress(settings.egress_allow)
+        self.outbox = Outbox(self.clock)
+        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
         if settings.db is not None:
             _ = self.store
@@ -57,6 +64,7 @@ class World:
     @cached_property
     def store(self) -> "Store":
         """The database, opened when first needed: SQLAlchemy is half of what the server would import at start."""
+        import mock_server.engine.records  # noqa: F401  its table is every store's
         from mock_server.engine.store import Store, StoreError
 
         try:
@@ -64,23 +72,33 @@ class World:
         except StoreError as error:
             raise SettingsError(str(error)) from None
 
+    def create_tables(self) -> None:
+        """Make the tables of the rooms entered by now; a store that is opened later makes them itself."""
+        if "store" in self.__dict__:
+            self.store.create_tables()
+
     def reset(self, account: Account | None = None) -> None:
         """As new: one account, or everything."""
+        self.outbox.reset(account.id if account else None)
         if account is not None:
             account.reset()
             self.faults.clear(account.id)
             self.ring.clear(account.id)
+            self.webhooks.clear(account.id)
         else:
             self.clock.reset()
             self.accounts.reset()
             self.faults.reset()
             self.replies.reset()
             self.ring.reset()
+            self.webhooks.reset()
             self.cache.clear()
         if "store" in self.__dict__:
             self.store.reset(account.id if account else None)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        await self.outbox.close()
+        await self.egress.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -113,6 +131,10 @@ class Call:
         """Seconds since the epoch, by the account's clock."""
         return self.account.timeline.now()
 
+    def milliseconds(self) -> int:
+        """Milliseconds since the epoch, by the account's clock: as `iso` writes the time."""
+        return round(self.now() * 1e6) // 1000
+
     def quirk(self, name: str) -> bool:
         return self.world.quirks[name]
 
@@ -137,6 +159,18 @@ class Call:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
 
+    def transaction(self) -> "Transaction":
+        """The store's transaction for this request: all or nothing, and no `await` inside.
+
+        Under an Idempotency-Key it is the last thing an endpoint does: it ends with the answer's record in it.
+        """
+        return self.world.store.transaction(self.exchange.keyed)
+
+    def once(self, run: Callable[[], Awaitable[Response]]) -> Awaitable[Response]:
+        """Run under the request's Idempotency-Key."""
+        assert self.exchange.keyed is not None
+        return once(self.world.store, self.exchange.keyed, self.now(), run)
+
     def after_parse(self, body: Any) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error."""
         faults = self.world.faults
@@ -147,3 +181,21 @@ class Call:
 
 
 CallDep = Annotated[Call, Depends(current_call)]
+
+
+def _world(request: Request) -> World:
+    world: World = request.app.state.world
+    return world
+
+
+def _account(request: Request) -> Account | None:
+    """The account a Bearer key asks to act on; None acts on the whole server. Raises AuthenticationFailed."""
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return None
+    return _world(request).accounts.of_key(bearer_key(authorization.encode("latin-1")))
+
+
+# What an endpoint under /_mock may use, in admin/ and in the admin routers of domains.
+WorldDep = Annotated[World, Depends(_world)]
+AccountDep = Annotated[Account | None, Depends(_account)]

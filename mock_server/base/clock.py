@@ -123,6 +123,10 @@ class Clock:
         finally:
             timeline.unwatch(moved)
 
+    async def wait(self, changed: asyncio.Event, seconds: float | None) -> None:
+        """Until `changed` is set, or so many seconds of the machine's time have passed; None waits for `changed` alone."""
+        await _first(changed.wait(), None, seconds)
+
 
 async def _first(event: Awaitable[bool], until: "asyncio.Future[None] | None", timeout: float | None) -> None:
     waiting: set[asyncio.Future[object]] = {asyncio.ensure_future(event)}
@@ -144,5 +148,4 @@ def parse_instant(text: str) -> float:
 
 def iso(seconds: float) -> str:
     """An instant as the API writes it: `2025-04-15T13:07:28.764Z`."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from mock_server.engine.accounts import Account
+from mock_server.engine.idempotency import Keyed
 from mock_server.engine.operations import Operation
 
 BODY_CAP = 16 * 1024  # bytes kept of each body
@@ -21,6 +22,7 @@ class Exchange:
     operation: Operation | None = None
     params: Mapping[str, str] = MappingProxyType({})
     call: Any = None  # what the domains may use; made by the world, which the engine does not know
+    keyed: Keyed | None = None  # its Idempotency-Key
     secret = b""  # the API key while the exchange runs, to mask it; wiped before the journal keeps the exchange
     at = 0.0  # seconds since the epoch, by the account's clock
     duration = 0.0  # seconds

@@ -13,6 +13,7 @@ from mock_server.engine.accounts import Accounts, bearer_key
 from mock_server.engine.answers import Silence, of_error
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import HEADER, Effect, Faults
+from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.operations import Operation, Operations
 
 
@@ -39,6 +40,7 @@ class Gate:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
         self._clock, self._enter, self._lean = clock, enter, lean
         self._max_json, self._max_upload = max_json, max_upload
+        self._in_flight = InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["mock.exchange"]
@@ -51,6 +53,10 @@ class Gate:
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
             exchange.account = self._accounts.of_key(exchange.secret)
             exchange.at = exchange.account.timeline.now()
+            if operation.idempotent:  # before faults: a request that one of them delays holds its key
+                exchange.keyed = self._in_flight.claim(
+                    exchange.account.id, exchange.method, exchange.path, exchange.query, scope["headers"]
+                )
             effect = self._faults.before_parse(exchange, headers.get(HEADER))
             if effect is not None:
                 return await fire(exchange, effect, self._clock)(scope, receive, send)
@@ -58,12 +64,7 @@ class Gate:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
                 )
-            limit = self._max_upload if operation.upload else self._max_json
-            length = headers.get(b"content-length")
-            if length is None:
-                receive = _bounded(receive, limit)
-            elif int(length) > limit:
-                raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
+            receive = self._bounded(receive, operation, exchange, headers.get(b"content-length"))
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
             handler = operation.handler if self._lean else None
@@ -74,6 +75,19 @@ class Gate:
             await of_error(error, dialect)(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"
+        finally:
+            if exchange.keyed is not None:
+                self._in_flight.release(exchange.keyed)
+
+    def _bounded(self, receive: Receive, operation: Operation, exchange: Exchange, length: bytes | None) -> Receive:
+        """`receive` with the operation's limit on it. Raises TooLarge for a body that announces more."""
+        limit = self._max_upload if operation.upload else self._max_json
+        if exchange.keyed is not None:
+            limit = min(limit, LARGEST_BODY)
+            receive = exchange.keyed.reading(receive)
+        if length is not None and int(length) > limit:
+            raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
+        return receive if length is not None else _bounded(receive, limit)
 
     def _attribute(self, exchange: Exchange) -> None:
         """An exchange with no operation belongs to its key's account all the same, where the key is good."""

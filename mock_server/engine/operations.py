@@ -24,6 +24,7 @@ class Operation:
     room: str | None = None
     kind: Kind = "http"
     upload: bool = False  # takes a form: its own, larger limit, and FastAPI's own path
+    idempotent: bool = False  # takes an Idempotency-Key
     handler: ASGIApp | None = field(default=None, repr=False)  # compiled; linked when the room is first entered
 
 

@@ -35,6 +35,8 @@ class Guard(Protocol):
 
     def after_parse(self, body: Any) -> Response | None: ...
 
+    def once(self, run: Callable[[], Awaitable[Response]]) -> Awaitable[Response]: ...
+
     def quirk(self, name: str) -> bool: ...
 
 
@@ -86,8 +88,14 @@ def guarded(endpoint: Endpoint) -> Endpoint:
     async def run(**values: Any) -> Response:
         call: Guard = values["call"]
         answer = call.after_parse(values.get("body"))
-        if answer is None:
-            answer = await endpoint(**values)
+        if answer is not None:
+            return answer
+        if call.exchange.keyed is not None:
+            return await call.once(lambda: rendered(values))
+        return await rendered(values)
+
+    async def rendered(values: dict[str, Any]) -> Response:
+        answer = await endpoint(**values)
         return answer if isinstance(answer, Response) else as_json(answer)
 
     run.is_guarded = True  # type: ignore[attr-defined]
@@ -182,6 +190,10 @@ def _parameters(
     if not (path or query or header):
         return None
 
+    if not (query or header) and all(_is_plain(field) for field in path):
+        names = [(field.name, field.alias) for field in path]
+        return lambda scope, _: {name: scope["path_params"][alias] for name, alias in names}
+
     def read(scope: Scope, issues: list[Any]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         sources: tuple[tuple[Sequence[Any], Callable[[], Any]], ...] = (
@@ -197,6 +209,11 @@ def _parameters(
         return values
 
     return read
+
+
+def _is_plain(field: Any) -> bool:
+    """Whether any text will do for a path parameter, so that there is nothing to validate."""
+    return field.field_info.annotation is str and not field.field_info.metadata
 
 
 async def _read_on(message: Message, receive: Receive) -> bytes:

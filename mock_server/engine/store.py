@@ -1,21 +1,48 @@
-"""The one SQLite database of a World: opening, transactions, counters. Holds the only account filter.
+"""The one SQLite database of a World: opening, transactions, prepared statements, counters. Holds the only account filter.
 
 Endpoints run on one loop and a transaction holds no `await`, so one connection serves all; opening a second transaction
-inside one is a mistake of ours and refused.
+inside one is a mistake of ours and refused. What every request runs is written in Core, compiled once (`Prepared`) and
+handed to the driver: executing it through SQLAlchemy each time costs several times what SQLite does with it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, delete, event
+from sqlalchemy import (
+    URL,
+    BindParameter,
+    Connection,
+    Delete,
+    Engine,
+    Executable,
+    Row,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    select,
+)  # fmt: skip
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql import ClauseElement
 from sqlmodel import Field, SQLModel
 
+from mock_server.base.errors import ServiceUnavailable
+
+Statement = TypeVar("Statement", Select[Any], Update, Delete)
+ACCOUNT: BindParameter[Any] = bindparam("account")
 VERSION = 1  # of the tables; a file of another version is refused
+LOCKED_MS = 1000  # how long a lock of another process is waited for: the whole server waits
+# Ours to mend rather than trouble with the database.
+MISTAKES = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.NotSupportedError)
 
 
 class StoreError(RuntimeError):
@@ -35,74 +62,221 @@ class Counter(SQLModel, table=True):
 COUNTERS: Table = SQLModel.metadata.tables["counter"]
 
 
+def mine(statement: Statement, table: Table, account: Any = ACCOUNT) -> Statement:
+    """`statement` narrowed to the rows of one account, a prepared one's `account`: the only place where that is written."""
+    return statement.where(table.c.account == account)
+
+
+class Prepared:
+    """A Core statement as the driver takes it. Parameters go by name: an insert's are its columns."""
+
+    __slots__ = ("constants", "sql")
+
+    def __init__(self, statement: ClauseElement) -> None:
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+        self.sql = str(compiled)
+        self.constants = {k: v for k, v in (compiled.params or {}).items() if v is not None}
+
+
+def _raised() -> Prepared:
+    row = insert(Counter)
+    row = row.on_conflict_do_update(index_elements=["account", "kind"], set_={"n": COUNTERS.c.n + row.excluded.n})
+    return Prepared(row.returning(COUNTERS.c.n))
+
+
+RAISE = _raised()
+
+
+COUNTED = Prepared(mine(select(COUNTERS.c.n), COUNTERS).where(COUNTERS.c.kind == bindparam("kind")))
+
+
 class Store:
-    """The database of one World: in memory without a path. Raises StoreError when the file cannot be used."""
+    """The database of one World: in memory without a path. Raises StoreError when the file cannot be used.
+
+    Trouble with the database later (locked, full, read-only, damaged) is told to the client as ServiceUnavailable.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self._open = False
         url = URL.create("sqlite", database=None if path is None else str(path))
+        self._tables: Sequence[Table] = ()
         # AUTOCOMMIT leaves BEGIN and COMMIT to us: the driver's own habits differ between Python versions.
-        self._engine: Engine = create_engine(url, poolclass=StaticPool, isolation_level="AUTOCOMMIT")
-        event.listen(self._engine, "connect", _pragmas)
+        self._engine: Engine = create_engine(
+            url, poolclass=StaticPool, isolation_level="AUTOCOMMIT", connect_args={"check_same_thread": False}
+        )
+        event.listen(self._engine, "connect", _prepare_connection)
         try:
-            self._connection: Connection = self._engine.connect()
+            self.connection: Connection = self._engine.connect()
+            self._driver: sqlite3.Connection = self.connection.connection.driver_connection  # type: ignore[assignment]
             self._prepare()
         except DBAPIError as error:
             raise StoreError(f"The database {path} cannot be used: {error.orig}.") from None
 
     def _prepare(self) -> None:
-        version = self._connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        version = self.connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         if version not in (0, VERSION):
             raise StoreError(f"The database {self.path} is of version {version}, this server writes version {VERSION}.")
-        self.create_tables()
-        self._connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+        SQLModel.metadata.create_all(self.connection)
+        self._tables = SQLModel.metadata.sorted_tables
+        self.connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
 
     def create_tables(self) -> None:
         """Create the tables of every room that has been entered by now."""
-        SQLModel.metadata.create_all(self._connection)
-
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """All or nothing. Holds no `await`: a second one while it is open is our own mistake."""
-        assert not self._open, "a transaction is open already: an await inside one, or one inside another"
-        self._open = True
-        run = self._connection.exec_driver_sql
-        run("BEGIN")
         try:
-            yield self._connection
-            run("COMMIT")
-        except BaseException:
-            run("ROLLBACK")
-            raise
-        finally:
-            self._open = False
+            SQLModel.metadata.create_all(self.connection)
+        except DBAPIError as error:
+            raise told(error) from error
+        self._tables = SQLModel.metadata.sorted_tables
+
+    def transaction(self, held: "Held | None" = None) -> "Transaction":
+        """All or nothing, as `with store.transaction()`. Holds no `await`: a second one while it is open is our own mistake.
+
+        With `held` the transaction is left open, for who holds it to end.
+        """
+        return Transaction(self, held)
+
+    def begin(self) -> None:
+        """Open a transaction that `commit` or `rollback` ends."""
+        assert not self._open, "a transaction is open already: an await inside one, or one inside another"
+        try:
+            self._driver.execute("BEGIN IMMEDIATE")  # a lock of another process is met here, before anything is done
+        except sqlite3.Error as error:
+            raise told(error) from error
+        self._open = True
+
+    def commit(self) -> None:
+        try:
+            self._driver.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise told(error) from error
+        self._open = False
+
+    def rollback(self) -> None:
+        self._open = False
+        if self._driver.in_transaction:  # a full disk has rolled back by itself
+            self._driver.execute("ROLLBACK")
+
+    def run(self, prepared: Prepared, **values: Any) -> int:
+        """Execute a statement inside the open transaction; how many rows it touched."""
+        assert self._open, "rows are written inside a transaction"
+        return self._execute(prepared, values).rowcount
+
+    def run_many(self, prepared: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute a statement for each of `rows`."""
+        for row in rows:
+            self.run(prepared, **row)
+
+    def one(self, prepared: Prepared, **values: Any) -> Any:
+        """The first row that a statement finds, as a tuple; None when it finds none."""
+        return self._execute(prepared, values).fetchone()
+
+    def all(self, prepared: Prepared, **values: Any) -> list[Any]:
+        """Every row that a statement finds, as tuples."""
+        return self._execute(prepared, values).fetchall()
+
+    def _execute(self, prepared: Prepared, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        try:
+            return self._driver.execute(
+                prepared.sql, {**prepared.constants, **values} if prepared.constants else values
+            )
+        except sqlite3.Error as error:
+            raise told(error) from error
+
+    def query(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Every row of a statement that is made for one request and not worth preparing."""
+        try:
+            return self.connection.execute(statement).all()
+        except DBAPIError as error:
+            raise told(error) from error
 
     def number(self, transaction: Connection, account: str, kind: str) -> int:
         """The next number of a kind in an account; never one that was given out before, restarts included."""
-        raised = insert(Counter).values(account=account, kind=kind, n=1)
-        raised = raised.on_conflict_do_update(index_elements=["account", "kind"], set_={"n": COUNTERS.c.n + 1})
-        return int(transaction.execute(raised.returning(COUNTERS.c.n)).scalar_one())
+        assert self._open, "a number is given out in the transaction of the insert it is for"
+        return int(self.one(RAISE, account=account, kind=kind, n=1)[0])
+
+    def removed(self, account: str, kind: str, count: int = 1) -> None:
+        """Note that `count` things of a kind are gone, in the transaction that deletes them."""
+        assert self._open, "what is gone is counted in the transaction that deletes it"
+        self.one(RAISE, account=account, kind=f"{kind} removed", n=count)
+
+    def total(self, account: str, kind: str) -> int:
+        """How many things of a kind there are: numbers given out, less those noted as removed. Counts no rows."""
+        given = self._counted(account, kind)
+        return given - self._counted(account, f"{kind} removed") if given else 0
+
+    def _counted(self, account: str, kind: str) -> int:
+        row = self.one(COUNTED, account=account, kind=kind)
+        return int(row[0]) if row else 0
 
     def reset(self, account: str | None = None) -> None:
         """Forget every row of an account, or all. Every table of ours has the column `account`."""
         with self.transaction() as transaction:
-            for table in reversed(SQLModel.metadata.sorted_tables):
+            for table in reversed(self._tables):
                 rows = delete(table)
                 transaction.execute(rows if account is None else rows.where(table.c.account == account))
 
     def close(self) -> None:
-        self._connection.close()
+        self.connection.close()
         self._engine.dispose()
 
 
-def mine(statement: Select[Any], table: Any, account: str) -> Select[Any]:
-    """`statement` narrowed to the rows of one account: the only place where that is written."""
-    return statement.where(table.account == account)
+class Held(Protocol):
+    """Who holds a transaction open, and whether it is."""
+
+    open: bool
 
 
-def _pragmas(connection: Any, _record: Any) -> None:
+class Transaction:
+    """One transaction of a store, as a context manager. A class, for every write passes through it."""
+
+    __slots__ = ("_held", "_store")
+
+    def __init__(self, store: Store, held: Held | None) -> None:
+        self._store, self._held = store, held
+
+    def __enter__(self) -> Connection:
+        held = self._held
+        if held is None or not held.open:
+            self._store.begin()
+        if held is not None:
+            held.open = True
+        return self._store.connection
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        store = self._store
+        try:
+            if isinstance(error, DBAPIError):
+                raise told(error) from error
+            if error is None and self._held is None:
+                store.commit()
+                return
+        except BaseException:
+            if self._held is None:
+                store.rollback()
+            raise
+        if self._held is None:
+            store.rollback()
+
+
+def told(error: DBAPIError | sqlite3.Error) -> Exception:
+    """What a client is told of an error of the database; our own mistakes stay what they are."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, sqlite3.DatabaseError) or isinstance(cause, MISTAKES):
+        return error
+    print(f"the database cannot be used: {cause}", file=sys.stderr)
+    return ServiceUnavailable(f"{ServiceUnavailable.default_detail} The database cannot be used: {cause}.")
+
+
+def _prepare_connection(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute(f"PRAGMA busy_timeout = {LOCKED_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
+    # SQLite folds the case of ASCII only.
+    connection.create_function("lower_unicode", 1, _lower, deterministic=True)
+
+
+def _lower(text: Any) -> Any:
+    """Letter by letter: what a letter becomes must not depend on its neighbours, for patterns are taken apart."""
+    return "".join(map(str.lower, text)) if isinstance(text, str) else text

@@ -1,0 +1,165 @@
+"""What conversations do: made, read, changed, deleted; messages added and read. Runs in the router's transaction."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
+
+from mock_server.base.errors import NotFound
+from mock_server.domains.conversations import wire
+from mock_server.domains.conversations.tables import CONVERSATION, MESSAGE, METADATA
+from mock_server.engine.paging import Page
+from mock_server.engine.store import Prepared, mine
+from mock_server.world import Call
+
+ROW, PAIR, SAID = CONVERSATION.c, METADATA.c, MESSAGE.c
+SHOWN = (ROW.id, ROW.name, ROW.created_at, ROW.last_message_at, ROW.metadata)
+SHOWN_MESSAGE = (SAID.role, SAID.text, SAID.tool_calls, SAID.created_at, SAID.sent_at, SAID.metadata)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KIND = "conversation"  # of its ids and counters
+
+ID: BindParameter[Any] = bindparam("id")
+INSERT = Prepared(insert(CONVERSATION))
+INSERT_PAIR = Prepared(insert(METADATA))
+INSERT_MESSAGE = Prepared(insert(MESSAGE))
+GET = Prepared(mine(select(*SHOWN), CONVERSATION).where(ROW.id == ID))
+GET_WHOLE = Prepared(mine(select(*SHOWN, ROW.n, ROW.messages), CONVERSATION).where(ROW.id == ID))
+UPDATE = Prepared(mine(update(CONVERSATION), CONVERSATION).where(ROW.id == ID).values(metadata=bindparam("pairs")))
+DELETE = Prepared(mine(delete(CONVERSATION), CONVERSATION).where(ROW.id == ID))
+DELETE_PAIR = Prepared(
+    mine(delete(METADATA), METADATA).where(
+        *(column == bindparam(column.name) for column in (PAIR.key, PAIR.value, PAIR.created_at, PAIR.n))
+    )
+)
+DELETE_MESSAGES = Prepared(mine(delete(MESSAGE), MESSAGE).where(SAID.conversation == ID))
+SPEAK = Prepared(
+    mine(update(CONVERSATION), CONVERSATION).where(ROW.id == ID)
+    .values(messages=ROW.messages + 1, last_message_at=bindparam("now")).returning(ROW.messages)
+)  # fmt: skip
+READ = Prepared(
+    mine(select(*SHOWN_MESSAGE), MESSAGE).where(SAID.conversation == ID)
+    .order_by(SAID.created_at, SAID.n).limit(bindparam("size")).offset(bindparam("offset"))
+)  # fmt: skip
+
+
+def create(call: Call, transaction: Connection, body: wire.CreateConversation) -> tuple[Any, ...]:
+    """A new conversation, as `wire.conversation` takes it."""
+    store, account, now = call.world.store, call.account.id, call.milliseconds()
+    n = store.number(transaction, account, KIND)
+    id = call.world.ids.uuid(account, KIND, n)
+    metadata = body.metadata or {}
+    text = to_json(metadata).decode() if metadata else "{}"
+    store.run(
+        INSERT,
+        account=account,
+        id=id,
+        n=n,
+        name=body.name,
+        created_at=now,
+        last_message_at=now,
+        metadata=text,
+        messages=0,
+    )
+    if metadata:
+        store.run_many(INSERT_PAIR, _pairs(account, metadata, now, n, id))
+    return id, body.name, now, now, text
+
+
+def get(call: Call, id: str) -> tuple[Any, ...]:
+    """A conversation, as `wire.conversation` takes it. Raises NotFound."""
+    row: tuple[Any, ...] | None = call.world.store.one(GET, account=call.account.id, id=id)
+    return _synthesised(call, id) if row is None else row
+
+
+def update_metadata(call: Call, id: str, body: wire.UpdateConversation) -> tuple[Any, ...]:
+    """Replace the metadata, and give the conversation as it is then. Raises NotFound."""
+    store, account = call.world.store, call.account.id
+    row = store.one(GET_WHOLE, account=account, id=id)
+    if row is None:
+        found = _synthesised(call, id)
+        return found if body.metadata is None else (*found[:4], to_json(body.metadata).decode())
+    _, name, created_at, last_message_at, text, n, _ = row
+    if body.metadata is not None:
+        store.run_many(DELETE_PAIR, _pairs(account, from_json(text), created_at, n))
+        text = to_json(body.metadata).decode()
+        store.run(UPDATE, account=account, id=id, pairs=text)
+        store.run_many(INSERT_PAIR, _pairs(account, body.metadata, created_at, n, id))
+    return id, name, created_at, last_message_at, text
+
+
+def remove(call: Call, id: str) -> None:
+    """Delete a conversation with its messages. Raises NotFound."""
+    store, account = call.world.store, call.account.id
+    row = store.one(GET_WHOLE, account=account, id=id)
+    if row is None:
+        _synthesised(call, id)
+        return
+    _, _, created_at, _, text, n, _ = row
+    store.run(DELETE, account=account, id=id)
+    store.run_many(DELETE_PAIR, _pairs(account, from_json(text), created_at, n))
+    store.run(DELETE_MESSAGES, account=account, id=id)
+    store.removed(account, KIND)
+
+
+def add_message(call: Call, id: str, body: wire.AddMessage) -> None:
+    """Add a message at the end. Raises NotFound."""
+    store, account, now = call.world.store, call.account.id, call.milliseconds()
+    said = store.one(SPEAK, account=account, id=id, now=now)
+    if said is None:
+        _synthesised(call, id)
+        return
+    calls = (
+        None if body.tool_calls is None else wire.called(body.tool_calls, lambda: "call_" + call.hex("tool call")[:24])
+    )
+    store.run(
+        INSERT_MESSAGE,
+        account=account,
+        conversation=id,
+        n=said[0],
+        role=body.role,
+        text=body.content or "",
+        name=body.name,
+        tool_call_id=body.tool_call_id,
+        tool_calls=_json(calls),
+        tool_choice=_json(body.tool_choice),
+        metadata=_json(body.metadata),
+        sent_at=now if body.sent_at is None else (body.sent_at - EPOCH) // timedelta(milliseconds=1),
+        created_at=now,
+    )
+    if call.world.settings.insights_after is not None:
+        from mock_server.domains.insights import silence
+
+        silence.note(call, id)
+
+
+def messages(call: Call, id: str, page: Page) -> tuple[list[Any], int]:
+    """One page of a conversation's messages, oldest first, as `wire.message` takes them, and how many there are."""
+    store, account = call.world.store, call.account.id
+    row = store.one(GET_WHOLE, account=account, id=id)
+    if row is None:
+        _synthesised(call, id)
+        return [], 0
+    return store.all(READ, account=account, id=id, size=page.size, offset=page.offset), row[6]
+
+
+def _synthesised(call: Call, id: str) -> tuple[Any, ...]:
+    """What stands in for a conversation that is not there, the same each time. Raises NotFound unless told to make one."""
+    if not call.quirk("unknown_ids_synthesised"):
+        raise NotFound
+    made_at = 1_744_722_448_764 + int(call.world.ids.draw(call.account.id, KIND, id) * 86_400_000)
+    return id, None, made_at, made_at, "{}"
+
+
+def _pairs(
+    account: str, metadata: Mapping[str, str], created_at: int, n: int, conversation: str | None = None
+) -> list[dict[str, Any]]:
+    return [
+        {"account": account, "key": key, "value": value, "created_at": created_at, "n": n, "conversation": conversation}
+        for key, value in metadata.items()
+    ]
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else to_json(value).decode()
