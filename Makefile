@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 PORT ?= 4010
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test lint format typecheck check proof bench clean
+.PHONY: help serve install test lint format typecheck check conformance proof bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,10 @@ typecheck: $(VENV)/.test ## mypy, strict
 	$(BIN)/mypy
 
 check: lint typecheck ## lint, types, all tests but the long ones (under 10 minutes); what CI runs
-	$(BIN)/python -m pytest -m "not proof"
+	$(BIN)/python -m pytest -m "not proof" -rs
+
+conformance: $(VENV)/.test ## the vendor SDK's own tests against the stub profile, passed and failed
+	$(BIN)/python -m tests.vendor.conformance
 
 proof: $(VENV)/.test ## what takes longer: fuzzing, the vendor SDK's own tests
 	$(BIN)/python -m pytest -m proof --timeout 900

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server import __version__, catalogue
 from mock_server.base.clock import Clock
@@ -30,6 +30,18 @@ CORS: dict[str, Any] = {
 }  # fmt: skip
 
 
+class Cors:
+    """Starlette's CORS layer for requests that come from a web page; all others pass it by."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._cors = CORSMiddleware(app, **CORS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._cors if b"origin" in scope["mock.exchange"].headers else self._app
+        await app(scope, receive, send)
+
+
 class App:
     """The ASGI application of one World: `/_mock` goes to the admin API, the documents to FastAPI, all else down the chain."""
 
@@ -41,6 +53,15 @@ class App:
         self._chain = self._layers(lean)
         self._admin: ASGIApp | None = None
         self._documented = False
+        if world.settings.fixtures:
+            self._check_fixtures()
+
+    def _check_fixtures(self) -> None:
+        """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
+        from mock_server.domains.models.service import read
+
+        self.world.replies.load()
+        read(self.world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -48,21 +69,31 @@ class App:
             return
         path: str = scope["path"]
         if path.startswith("/_mock") and (len(path) == 6 or path[6] == "/"):
-            await self.admin()(scope, receive, send)
+            await self.admin()(scope, receive, self._stamped(send))
         elif path in DOCUMENTS and scope["type"] == "http":
             self.enter_all_rooms()
-            await self.api(scope, receive, send)
+            await self.api(scope, receive, self._stamped(send))
         else:
             await self._chain(scope, receive, send)
+
+    def _stamped(self, send: Send) -> Send:
+        """`send` that gives what is no exchange its x-request-id."""
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-request-id", self.world.name_admin_call().encode()))
+            await send(message)
+
+        return stamped
 
     def _layers(self, lean: bool) -> ASGIApp:
         """The way of one request, outermost first."""
         world, settings = self.world, self.world.settings
         layers: list[Any] = [
-            partial(CORSMiddleware, **CORS),
             partial(
                 Journal, ring=world.ring, machine=world.clock.machine, nobody=world.accounts.nobody, name=world.name_exchange
             ),
+            Cors,
             partial(
                 Gate, operations=self.operations, accounts=world.accounts, faults=world.faults, clock=world.clock,
                 enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,

@@ -64,6 +64,7 @@ SHARED = {
     415: "The body is not of a media type that the operation takes.",
     429: "Too many requests; see retry-after.",
     500: "Injected.",
+    504: "Injected.",
     503: "Injected, or the database cannot be used.",
 }
 

@@ -47,10 +47,13 @@ class World:
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
-        if settings.fixtures:
-            self.replies.load()  # so that a broken file is refused at start
         if settings.db is not None:
             _ = self.store
+        if settings.data is not None:
+            try:
+                settings.data.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SettingsError(f"--data {settings.data} cannot be made: {error.strerror}.") from None
 
     @cached_property
     def store(self) -> "Store":
@@ -90,6 +93,9 @@ class World:
 
     def name_exchange(self, account: Account) -> str:
         return self.ids.uuid(account.id, "request", account.next("request"))
+
+    def name_admin_call(self) -> str:
+        return self.ids.uuid("", "admin", self.accounts.nobody.next("admin"))
 
     def fixture(self, name: str) -> Path:
         """A fixture file: the user's, in the order of --fixtures, before the shipped one."""
@@ -156,8 +162,10 @@ class Call:
 
     def after_parse(self, body: Any) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error."""
-        model = getattr(body, "model", None)
-        effect = self.world.faults.after_parse(self.exchange, model) if isinstance(model, str) else None
+        faults = self.world.faults
+        if not faults.rules:
+            return None
+        effect = faults.after_parse(self.exchange, getattr(body, "model", None))
         return None if effect is None else fire(self.exchange, effect, self.world.clock)
 
 

@@ -57,7 +57,7 @@ def server() -> Iterator[LocalServer]:
 
 @pytest.fixture
 def client(server: LocalServer, request: pytest.FixtureRequest) -> Iterator[Client]:
-    with httpx.Client(timeout=20) as http:
+    with httpx.Client(timeout=20, verify=False) as http:
         yield Client(server.url, f"test-{request.node.nodeid}".replace(" ", "_"), http)
 
 
@@ -67,7 +67,7 @@ def start() -> Iterator[Any]:
     from contextlib import ExitStack
 
     with ExitStack() as stack:
-        http = stack.enter_context(httpx.Client(timeout=20))
+        http = stack.enter_context(httpx.Client(timeout=20, verify=False))
 
         def run(key: str = "test-key-of-its-own", **settings: Any) -> Client:
             running = stack.enter_context(LocalServer(Settings(**{"port": 0, **settings})))

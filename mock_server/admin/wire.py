@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mock_server.base.clock import Timeline, parse_instant
+from mock_server.base.clock import EARLIEST, LATEST, Timeline, parse_instant
 
 CENTURY = 100 * 366 * 86400.0
 Told = {401: "Authentication failed", 403: "Authorization failed", 404: "Resource not found", 405: "Method not allowed"}
@@ -38,11 +38,11 @@ class ClockChange(BaseModel):
         return self
 
     def apply(self, timeline: Timeline) -> None:
-        if self.set is not None:
-            timeline.set(parse_instant(self.set))
-        if self.advance is not None:
-            timeline.advance(self.advance)
-        if self.freeze is not None:
-            timeline.set(speed=0.0 if self.freeze else 1.0)
-        if self.speed is not None:
-            timeline.set(speed=self.speed)
+        """Move `timeline` in one step. Raises ValueError for an instant outside the calendar; nothing moves then."""
+        instant = timeline.now() if self.set is None else parse_instant(self.set)
+        instant += self.advance or 0.0
+        if not EARLIEST <= instant <= LATEST:
+            raise ValueError("it counts from the year 1 to the year 9999")
+        moved = self.set is not None or self.advance is not None
+        speed = self.speed if self.freeze is None else 0.0 if self.freeze else 1.0
+        timeline.set(instant if moved else None, speed)

@@ -6,39 +6,46 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+# What the calendar can show, in seconds since the epoch: 0001-01-01 to 9999-12-31, a day short at both ends.
+EARLIEST = -62135510400.0
+LATEST = 253402214400.0
+
 
 class Timeline:
     """A time that runs along a parent's: shifted, faster, slower or frozen. Seconds since the epoch.
 
-    An account that never asked for a time of its own follows its parent exactly.
+    One that was never moved follows its parent exactly.
     """
 
-    __slots__ = ("_anchor", "_changed", "_parent", "_parent_anchor", "speed")
+    __slots__ = ("_anchor", "_changed", "_moved", "_parent", "_parent_anchor", "_parent_now", "speed")
 
     def __init__(self, parent: "Callable[[], float] | Timeline") -> None:
-        self._parent = parent
+        self._parent = parent if isinstance(parent, Timeline) else None
+        self._parent_now: Callable[[], float] = parent.now if isinstance(parent, Timeline) else parent
         self._changed: list[asyncio.Event] = []
         self.reset()
 
     def reset(self) -> None:
         """Follow the parent again."""
+        self._moved = False
         self._anchor = self._parent_anchor = 0.0
         self.speed = 1.0
         self._wake()
 
     def now(self) -> float:
-        parent = self._parent
-        now = parent.now() if isinstance(parent, Timeline) else parent()
-        return self._anchor + (now - self._parent_anchor) * self.speed
+        now = self._parent_now()
+        if not self._moved:
+            return now
+        return min(max(self._anchor + (now - self._parent_anchor) * self.speed, EARLIEST), LATEST)
 
     def set(self, instant: float | None = None, speed: float | None = None) -> None:
         """Move to `instant` (default: stay) and run at `speed` times the parent's (0 freezes)."""
         here = self.now()
-        parent = self._parent
-        self._parent_anchor = parent.now() if isinstance(parent, Timeline) else parent()
+        self._parent_anchor = self._parent_now()
         self._anchor = here if instant is None else instant
         if speed is not None:
             self.speed = speed
+        self._moved = True
         self._wake()
 
     def advance(self, seconds: float) -> None:
@@ -47,8 +54,7 @@ class Timeline:
     @property
     def rate(self) -> float:
         """Seconds of this time per second of the machine's."""
-        parent = self._parent
-        return self.speed * (parent.rate if isinstance(parent, Timeline) else 1.0)
+        return self.speed * (self._parent.rate if self._parent else 1.0)
 
     def _wake(self) -> None:
         for event in self._changed:
@@ -57,12 +63,12 @@ class Timeline:
     def watch(self, event: asyncio.Event) -> None:
         """Set `event` whenever this time or a parent's is moved, until `unwatch`."""
         self._changed.append(event)
-        if isinstance(self._parent, Timeline):
+        if self._parent:
             self._parent.watch(event)
 
     def unwatch(self, event: asyncio.Event) -> None:
         self._changed.remove(event)
-        if isinstance(self._parent, Timeline):
+        if self._parent:
             self._parent.unwatch(event)
 
 

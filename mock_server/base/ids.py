@@ -26,6 +26,6 @@ class Ids:
         return int(self.hex(account, kind, n)[:13], 16) / 16**13
 
 
-def account_id(key: str) -> str:
+def account_id(key: bytes) -> str:
     """The account a key stands for. A one-way hash: the key itself is never stored."""
-    return "acct_" + sha256(key.encode()).hexdigest()[:24]
+    return "acct_" + sha256(key).hexdigest()[:24]

@@ -1,13 +1,16 @@
 """Every setting, once: this list makes the command line, the MOCK_* variables and the table in README.md."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
 
 from mock_server.base import quirks
-from mock_server.base.clock import parse_instant
+from mock_server.base.clock import EARLIEST, LATEST, parse_instant
 from mock_server.base.quirks import Profile
+
+LONGEST = 24 * 3600.0  # seconds that any wait may take
 
 
 class SettingsError(ValueError):
@@ -85,7 +88,8 @@ def check(settings: Settings) -> None:
     except ValueError as error:
         raise SettingsError(f"--quirk: {error}.") from None
     try:
-        settings.start()
+        if (start := settings.start()) is not None and not EARLIEST <= start <= LATEST:
+            raise ValueError
     except (ValueError, OverflowError):
         raise SettingsError(
             f"--clock is an ISO 8601 instant such as 2026-01-31T12:00:00Z, not {settings.clock!r}."
@@ -95,10 +99,10 @@ def check(settings: Settings) -> None:
     if settings.admin_token is not None and not settings.admin_token.strip():
         raise SettingsError("--admin-token is empty: name the token, or leave the option out for an open admin API.")
     for name in ("drain", "time_to_first_token"):
-        if not getattr(settings, name) >= 0:
-            raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up.")
-    if settings.tokens_per_second is not None and not settings.tokens_per_second > 0:
-        raise SettingsError("--tokens-per-second is above 0; leave it out for no pacing.")
+        if not 0 <= getattr(settings, name) <= LONGEST:
+            raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
+    if settings.tokens_per_second is not None and not 0.001 <= settings.tokens_per_second < math.inf:
+        raise SettingsError("--tokens-per-second is at least 0.001; leave it out for no pacing.")
     for name in ("max_json_bytes", "max_upload_bytes"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} is at least 1.")

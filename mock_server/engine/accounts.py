@@ -1,7 +1,6 @@
 """Accounts: every API key is its own, with its own time, counters and nothing in common with the others."""
 
 from collections.abc import Collection
-from hashlib import sha256
 
 from mock_server.base.clock import Clock, Timeline
 from mock_server.base.errors import AuthenticationFailed
@@ -32,32 +31,32 @@ class Account:
         self.timeline.reset()
 
 
+def bearer_key(authorization: bytes | None) -> bytes:
+    """The key of `Authorization: Bearer <key>`, empty where there is none."""
+    if authorization is None or authorization[:7].lower() != b"bearer ":
+        return b""
+    return authorization[7:].strip()
+
+
 class Accounts:
     """Finds the account of a request by its Authorization header."""
 
     def __init__(self, clock: Clock, accepted: Collection[str] = ()) -> None:
         self._clock = clock
-        self._accepted = frozenset(sha256(key.encode()).hexdigest() for key in accepted)
+        self._accepted = frozenset(account_id(key.encode()) for key in accepted)
         self._known: dict[str, Account] = {}
         self.nobody = Account("", clock.timeline(), "")  # whom exchanges without a valid key are counted under
 
-    def authenticate(self, authorization: bytes | None) -> tuple[Account, bytes]:
-        """The account of `Authorization: Bearer <key>` and the key, for masking. Raises AuthenticationFailed."""
-        if authorization is None or authorization[:7].lower() != b"bearer ":
-            raise AuthenticationFailed
-        key = authorization[7:].strip()
-        if not key or b" " in key or len(key) > MAX_KEY_BYTES:
-            raise AuthenticationFailed
-        return self.of_key(key.decode("latin-1")), key
-
-    def of_key(self, key: str) -> Account:
-        """The account of a key. Raises AuthenticationFailed when the server accepts others only."""
-        if self._accepted and sha256(key.encode()).hexdigest() not in self._accepted:
+    def of_key(self, key: bytes) -> Account:
+        """The account of a key. Raises AuthenticationFailed."""
+        if not key or len(key) > MAX_KEY_BYTES:
             raise AuthenticationFailed
         id = account_id(key)
         account = self._known.get(id)
         if account is None:
-            fault_key = key if key.startswith("mock-fault-") else ""
+            if self._accepted and id not in self._accepted:
+                raise AuthenticationFailed
+            fault_key = key.decode("latin-1") if key.startswith(b"mock-fault-") else ""
             account = self._known[id] = Account(id, self._clock.timeline(), fault_key)
         return account
 

@@ -25,6 +25,12 @@ class Ready(Response):
         self.raw_headers = [*headers, (b"content-length", b"%d" % len(body))]
         self.background = None
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # a socket's handshake denied
+            return await super().__call__(scope, receive, send)
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
+
 
 def as_json(value: Any, status: int = 200) -> Ready:
     """A JSON answer of a model, or of plain data."""

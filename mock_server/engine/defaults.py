@@ -1,4 +1,4 @@
-"""Completes a request body that lacks required fields, for the quirk `missing_fields_defaulted`."""
+"""Mends a request body that lacks required fields or goes beyond a bound, for the quirk `bodies_mended`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,21 +27,32 @@ BY_COMPLAINT: dict[str, Any] = {
 ROUNDS = 12
 
 
+BOUNDS = ("ge", "le")
+# Complaints about what the client sent, or did not send, that are mended; all others are told.
+MENDED = ("missing", "too_short", "union_tag_not_found", "greater_than_equal", "less_than_equal")
+Place = tuple[Any, ...]
+
+
 def complete(body: bytes, adapter: TypeAdapter[Any], errors: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
     """The validated body with its missing fields filled in, or None and what is wrong beyond missing fields.
 
-    Only what was missing is filled in: a value of a wrong type that the client did send stays an error.
+    Filled in is what was missing or an empty list that must not be empty; a number beyond a bound is set to the bound.
+    A value of a wrong type that the client did send stays an error.
     """
     value: Any = from_json(body)
-    ours: set[tuple[Any, ...]] = set()
+    ours: dict[Place, Place] = {}  # where pydantic says a field of ours is -> where it is
     for _ in range(ROUNDS):
         for error in errors:
-            loc = tuple(error["loc"])
-            if error["type"] == "missing":
-                ours.add(loc)
-            elif not any(loc[: len(made)] == made for made in ours):
+            loc = _loc(error)
+            known = max((made for made in ours if loc[: len(made)] == made), key=len, default=())
+            if error["type"] not in MENDED and not known:
                 return None, errors
-            _put(value, loc, _candidate(error))
+            try:
+                if loc not in ours:
+                    ours[loc] = _find(value, ours.get(known, ()), loc[len(known) :])
+                _put(value, ours[loc], _candidate(error))
+            except (LookupError, TypeError):  # branches of a union want different things of one field
+                return None, errors
         try:
             return adapter.validate_python(value), ()
         except ValidationError as failed:
@@ -49,21 +60,37 @@ def complete(body: bytes, adapter: TypeAdapter[Any], errors: Sequence[Any]) -> t
     return None, errors
 
 
+def _loc(error: Any) -> Place:
+    """The field to fill: for a union, the one that says which branch is meant."""
+    loc = tuple(error["loc"])
+    return (*loc, error["ctx"]["discriminator"].strip("'")) if error["type"].startswith("union_tag") else loc
+
+
 def _candidate(error: Any) -> Any:
-    if error["type"] in ("literal_error", "enum"):
-        return error["ctx"]["expected"].split(",")[0].split(" or ")[0].strip("' ")
+    context = error.get("ctx", {})
+    for name in BOUNDS:
+        if name in context:
+            return context[name]
+    for name in ("expected", "expected_tags"):
+        if name in context:
+            return context[name].split(",")[0].split(" or ")[0].strip("' ")
     return BY_COMPLAINT.get(error["type"], "string")
 
 
-def _put(value: Any, loc: tuple[Any, ...], candidate: Any) -> None:
-    """Set the field at `loc`; names of union branches, which pydantic puts into `loc`, lead nowhere and are passed over."""
+def _find(value: Any, start: Place, loc: Place) -> Place:
+    """The path of `loc` below `start`, without the names of union branches that pydantic puts into it."""
+    for step in start:
+        value = value[step]
+    path = list(start)
     for i, step in enumerate(loc):
-        last = i == len(loc) - 1
-        if isinstance(value, list) and isinstance(step, int) and step < len(value):
-            if last:
-                value[step] = candidate
-            value = value[step]
-        elif isinstance(value, dict) and (step in value or last):
-            if last:
-                value[step] = candidate
-            value = value.get(step)
+        inside = step in value if isinstance(value, dict) else isinstance(step, int) and isinstance(value, list)
+        if inside or i == len(loc) - 1:
+            path.append(step)
+            value = value[step] if inside else None
+    return tuple(path)
+
+
+def _put(value: Any, path: Place, candidate: Any) -> None:
+    for step in path[:-1]:
+        value = value[step]
+    value[path[-1]] = candidate

@@ -29,6 +29,7 @@ STATUSES: dict[int, type[ApiError]] = {
     429: errors.TooManyRequests,
     500: errors.UnexpectedError,
     503: errors.ServiceUnavailable,
+    504: errors.RequestTimeout,
 }
 MAGIC_KEY = re.compile(r"mock-fault-(\d{3})(?:-(once|twice|thrice))?(?:-.*)?", re.DOTALL)
 TIMES = {None: None, "once": 1, "twice": 2, "thrice": 3}
@@ -40,7 +41,7 @@ class Effect(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    status: int | None = Field(None, description="One of 400 401 403 404 409 422 429 500 503.")
+    status: int | None = Field(None, description="One of 400 401 403 404 409 422 429 500 503 504.")
     timeout: float | None = Field(
         None, ge=0, le=LONGEST_WAIT, description="Seconds, then the connection closes without an answer."
     )
@@ -174,12 +175,18 @@ class Faults:
     def add(self, rule: Rule, account: str | None) -> Armed:
         """Put a rule in force; one with the same id and account is replaced."""
         if rule.id is None:
-            self._made += 1
-            rule = rule.model_copy(update={"id": f"fault-{self._made}"})
-        self.remove(rule.id, account)
+            rule = rule.model_copy(update={"id": self._new_id()})
+        self.rules = [a for a in self.rules if (a.rule.id, a.account) != (rule.id, account)]
         armed = Armed(rule, account)
         self.rules.append(armed)
         return armed
+
+    def _new_id(self) -> str:
+        taken = {armed.rule.id for armed in self.rules}
+        while True:
+            self._made += 1
+            if (id := f"fault-{self._made}") not in taken:
+                return id
 
     def remove(self, id: str | None, account: str | None) -> bool:
         """Take a rule out; whether there was one. Without an account, whosever it is."""
@@ -211,9 +218,9 @@ class Faults:
                 return effect
         return self._by_rule(exchange, None) if self.rules else None
 
-    def after_parse(self, exchange: Exchange, model: str | None) -> Effect | None:
+    def after_parse(self, exchange: Exchange, model: object) -> Effect | None:
         """What fires by a rule that asks for the model a body names."""
-        return self._by_rule(exchange, model) if self.rules and model is not None else None
+        return self._by_rule(exchange, model) if isinstance(model, str) else None
 
     def _by_rule(self, exchange: Exchange, model: str | None) -> Effect | None:
         for armed in self._matching(exchange, model):

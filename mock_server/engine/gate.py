@@ -9,10 +9,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
-from mock_server.engine.accounts import Accounts
+from mock_server.engine.accounts import Accounts, bearer_key
 from mock_server.engine.answers import Silence, of_error
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import HEADER, Effect, Faults
+from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.operations import Operation, Operations
 
@@ -46,36 +47,40 @@ class Gate:
         exchange: Exchange = scope["mock.exchange"]
         dialect: Dialect = "std"
         try:
+            headers = exchange.headers
+            exchange.secret = bearer_key(headers.get(b"authorization"))
             raw_path = scope.get("raw_path") or scope["path"].encode()
             operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            authorization = fault = length = None
-            for name, value in scope["headers"]:
-                if name == b"authorization":
-                    authorization = value
-                elif name == HEADER:
-                    fault = value
-                elif name == b"content-length":
-                    length = value
-            exchange.account, exchange.secret = self._accounts.authenticate(authorization)
+            exchange.account = self._accounts.of_key(exchange.secret)
             exchange.at = exchange.account.timeline.now()
-            if operation.idempotent:  # before faults: a request that one of them delays holds its key
+            if operation.idempotent and KEY_HEADER in headers:  # before faults: a request that is delayed holds its key
                 exchange.keyed = self._in_flight.claim(
-                    exchange.account.id, exchange.method, exchange.path, exchange.query, scope["headers"]
+                    exchange.account.id, exchange.method, exchange.path, exchange.query, exchange.request_headers
                 )
-            effect = self._faults.before_parse(exchange, fault)
+            effect = self._faults.before_parse(exchange, headers.get(HEADER))
             if effect is not None:
                 return await fire(exchange, effect, self._clock)(scope, receive, send)
             if operation.room is None:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
                 )
-            bounded = self._bounded(receive, operation, exchange, length)
+            limit = self._max_upload if operation.upload else self._max_json
+            if exchange.keyed is not None:
+                limit = min(limit, LARGEST_BODY)
+                receive = exchange.keyed.reading(receive)
+            length = headers.get(b"content-length")
+            if length is None:
+                receive = _bounded(receive, limit)
+            elif int(length) > limit:
+                raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
             handler = operation.handler if self._lean else None
-            await (handler or self._app)(scope, bounded, send)
+            await (handler or self._app)(scope, receive, send)
         except ApiError as error:
+            if exchange.operation is None:
+                self._attribute(exchange)
             await of_error(error, dialect)(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"
@@ -83,15 +88,13 @@ class Gate:
             if exchange.keyed is not None:
                 self._in_flight.release(exchange.keyed)
 
-    def _bounded(self, receive: Receive, operation: Operation, exchange: Exchange, length: bytes | None) -> Receive:
-        """`receive` with the operation's limit on it. Raises TooLarge for a body that announces more."""
-        limit = self._max_upload if operation.upload else self._max_json
-        if exchange.keyed is not None:
-            limit = min(limit, LARGEST_BODY)
-            receive = exchange.keyed.reading(receive)
-        if length is not None and int(length) > limit:
-            raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
-        return _bounded(receive, limit)
+    def _attribute(self, exchange: Exchange) -> None:
+        """An exchange with no operation belongs to its key's account all the same, where the key is good."""
+        try:
+            exchange.account = self._accounts.of_key(exchange.secret)
+            exchange.at = exchange.account.timeline.now()
+        except ApiError:
+            pass
 
 
 def fire(exchange: Exchange, effect: Effect, clock: Clock) -> Response:

@@ -1,7 +1,6 @@
 """The outermost layer: opens the Exchange, tees both directions, and writes it once, however it ends. Keys are masked."""
 
 import asyncio
-import re
 import sys
 import traceback
 from collections import deque
@@ -15,24 +14,10 @@ from mock_server.base.errors import UnexpectedError
 from mock_server.engine.accounts import MAX_KEY_BYTES, Account
 from mock_server.engine.answers import of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
+from mock_server.engine.masks import blank_names, mask
 
 ENTRIES = 1000
 TOTAL_BYTES = 32 * 1024 * 1024
-MASK = b"***"
-# Headers that carry credentials, whatever their value.
-SECRET_HEADERS = frozenset(
-    (b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"api-key", b"x-amz-security-token",
-     b"x-mock-admin-token")
-)  # fmt: skip
-SECRET_NAMES = (
-    rb"api[_-]?key|access[_-]?key(?:[_-]?id)?|secret(?:[_-]?(?:access[_-]?)?key)?|password"
-    rb"|(?:access|auth|session|security)[_-]?token|x-amz-(?:security-token|credential|signature)"
-)
-SECRET_HINTS = (b"key", b"secret", b"password", b'token"', b"token=", b"x-amz-")  # a quick look before the expressions
-IN_JSON = re.compile(rb'("(?:' + SECRET_NAMES + rb')"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE)
-IN_QUERY = re.compile(rb"((?:^|[&?])(?:" + SECRET_NAMES + rb")=)[^&]*", re.IGNORECASE)
-IN_FORM = re.compile(rb'(name="(?:' + SECRET_NAMES + rb')"[^\r\n]*(?:\r\n[^\r\n]+)*\r\n\r\n)[^\r\n]*', re.IGNORECASE)
-SHORTEST_SECRET = 8  # a shorter key would blank out ordinary words
 TEED = BODY_CAP + MAX_KEY_BYTES  # kept until the masks are on, so that no key is cut in two at the cap
 
 
@@ -85,7 +70,6 @@ class Journal:
             scope["path"],
             scope["query_string"],
             scope["headers"],
-            self._nobody.timeline.now(),
             self._machine.monotonic(),
         )
         scope["mock.exchange"] = exchange
@@ -95,6 +79,8 @@ class Journal:
             exchange.ended = exchange.ended or ("client_left" if tee.left and not tee.finished else "complete")
         except asyncio.CancelledError:
             exchange.ended = "stopped"
+            if not tee.started and "mock.hang_up" in scope:
+                scope["mock.hang_up"]()  # uvicorn would answer with a 500 of its own
             raise
         except Exception as error:
             exchange.ended = "crashed"
@@ -105,6 +91,8 @@ class Journal:
             await of_error(UnexpectedError(), "std")(scope, tee.receive, tee.send)
         finally:
             exchange.duration = self._machine.monotonic() - exchange.started
+            exchange.at = exchange.at or self._nobody.timeline.now()
+            exchange.call = None
             self._stamp(exchange)
             mask(exchange)
             self._ring.add(exchange)
@@ -132,7 +120,9 @@ class _Tee:
         if kind == "http.request":
             body = message.get("body", b"")
             exchange.request_size += len(body)
-            if len(exchange.request_body) < TEED:
+            if not exchange.request_body:
+                exchange.request_body = bytes(body[:TEED])
+            elif len(exchange.request_body) < TEED:
                 exchange.request_body += bytes(body[: TEED - len(exchange.request_body)])
         elif kind in ("http.disconnect", "websocket.disconnect"):
             self.left = True
@@ -158,43 +148,6 @@ class _Tee:
         await self._send(message)
 
 
-def mask(exchange: Exchange) -> None:
-    """Blank out every credential the exchange holds. The one place where this happens, before the journal keeps it."""
-    exchange.request_headers = [(k, MASK if k in SECRET_HEADERS else v) for k, v in exchange.request_headers]
-    exchange.response_headers = [(k, MASK if k in SECRET_HEADERS else v) for k, v in exchange.response_headers]
-    exchange.request_body = _mask_body(exchange.request_body)
-    exchange.response_body = _mask_body(exchange.response_body)
-    if exchange.query:
-        exchange.query = IN_QUERY.sub(rb"\1" + MASK, exchange.query)
-    secret, exchange.secret = exchange.secret, b""
-    if len(secret) >= SHORTEST_SECRET:
-        _mask_everywhere(exchange, secret)
-    exchange.request_body = exchange.request_body[:BODY_CAP]
-    exchange.response_body = exchange.response_body[:BODY_CAP]
-
-
-def _mask_body(body: bytes) -> bytes:
-    low = body.lower()
-    if not any(hint in low for hint in SECRET_HINTS):
-        return body
-    return IN_FORM.sub(rb"\1" + MASK, IN_JSON.sub(rb"\1" + MASK, body))
-
-
-def _mask_everywhere(exchange: Exchange, secret: bytes) -> None:
-    def blank(headers: Headers) -> Headers:
-        return [(k, v.replace(secret, MASK) if secret in v else v) for k, v in headers]
-
-    for name in ("query", "request_body", "response_body"):
-        value: bytes = getattr(exchange, name)
-        if secret in value:
-            setattr(exchange, name, value.replace(secret, MASK))
-    text = secret.decode("latin-1")
-    if text in exchange.path:
-        exchange.path = exchange.path.replace(text, MASK.decode())
-    exchange.request_headers = blank(exchange.request_headers)
-    exchange.response_headers = blank(exchange.response_headers)
-
-
 def describe(exchange: Exchange) -> dict[str, Any]:
     """An exchange as `GET /_mock/requests` shows it."""
     from mock_server.base.clock import iso
@@ -208,7 +161,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
         "operation": operation.id if operation else None,
         "method": exchange.method,
         "path": exchange.path,
-        "query": exchange.query.decode("latin-1"),
+        "query": blank_names(exchange.query).decode("latin-1"),
         "status": exchange.status,
         "ended": exchange.ended,
         "duration_ms": round(exchange.duration * 1000, 3),
@@ -224,7 +177,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
 def _describe_side(headers: Headers, body: bytes, size: int) -> dict[str, Any]:
     return {
         "headers": [[k.decode("latin-1"), v.decode("latin-1")] for k, v in headers],
-        "body": body.decode("utf-8", "replace"),
+        "body": blank_names(body).decode("utf-8", "replace"),
         "size": size,
         "truncated": size > len(body),
     }

@@ -1,5 +1,6 @@
 """The table of operations: which (method, path) is which operation. Built from data; knows no domain."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -97,7 +98,12 @@ class Operations:
         return f"{NotFound.default_detail} The API lives under /v2."
 
 
+MALFORMED = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
 def _decode(value: str) -> str:
+    if MALFORMED.search(value):
+        raise BadRequest("The path is not valid percent-encoding.")
     try:
         text = unquote_to_bytes(value).decode()
     except UnicodeDecodeError:

@@ -1,7 +1,6 @@
 """The rows that remember what was answered under an Idempotency-Key. Apart from idempotency.py so that a server which
 keeps nothing need not import a database."""
 
-
 from sqlalchemy import Index, LargeBinary, Table, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Field, SQLModel

@@ -1,6 +1,5 @@
 """What a model says: rules from files, matched on a small view of the request. First match wins; no match is the domain's default."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ class FixtureError(ValueError):
     """A fixture file that cannot be used: one sentence with the file's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class View:
     """What rules may match on: the operation's name and domain, the model, the last user text."""
 
@@ -92,15 +91,18 @@ class ReplyRule(BaseModel):
     reply: Reply
 
 
-PLACEHOLDER = re.compile(r"\{\{ ?(user_text|model|operation) ?\}\}")
+PLACEHOLDERS = ("model", "operation", "user_text")
 ECHO_CAP = 400  # characters of the request that a canned reply repeats
 
 
 def fill(template: str, view: View) -> str:
-    """The template with its placeholders filled in from the request."""
+    """The template with `{{user_text}}`, `{{model}}` and `{{operation}}` filled in from the request."""
     if "{{" not in template:
         return template
-    return PLACEHOLDER.sub(lambda found: str(getattr(view, found[1]))[:ECHO_CAP], template)
+    for name in PLACEHOLDERS:  # the client's own text last, so that nothing in it is filled in
+        value: str = getattr(view, name)
+        template = template.replace("{{" + name + "}}", value[:ECHO_CAP])
+    return template
 
 
 @dataclass(slots=True)

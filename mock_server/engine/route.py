@@ -8,15 +8,17 @@ import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Protocol
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from fastapi.dependencies.utils import request_params_to_args
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 from starlette.datastructures import Headers, QueryParams
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.base.errors import ApiError, ExpectedJson, Invalid, InvalidJson, Issue
 from mock_server.engine.answers import as_json, of_error
@@ -49,6 +51,7 @@ class LeanRoute(APIRoute):
     lean: ASGIApp | None
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
+        options["strict_content_type"] = False
         super().__init__(path, guarded(endpoint), **options)
         self.lean = _compile(self)
 
@@ -62,7 +65,7 @@ class LeanRoute(APIRoute):
             assert exchange.operation is not None
             try:
                 if takes_json:
-                    _check_content_type(request.headers.raw, await request.body())
+                    _check_content_type(exchange, await request.body())
                 return await handler(request)
             except ApiError as error:
                 return of_error(error, exchange.operation.dialect)
@@ -110,10 +113,17 @@ def _compile(route: APIRoute) -> ASGIApp | None:
     if _is_form(route):
         return None
     dependant = route.dependant
-    if any(d.call is not current_call for d in dependant.dependencies) or dependant.cookie_params:
-        raise TypeError(
-            f"{route.operation_id}: a lean route takes `call`, parameters and one body, no other dependency"
-        )
+    asked = [name for name in dependant.__slots__ if name.endswith("_param_name") and getattr(dependant, name)]
+    bodies = [field.name for field in dependant.body_params]
+    if (
+        [d.name for d in dependant.dependencies] != ["call"]
+        or dependant.dependencies[0].call is not current_call
+        or dependant.cookie_params
+        or asked
+        or bodies not in ([], ["body"])
+        or route._embed_body_fields
+    ):
+        raise TypeError(f"{route.operation_id}: a lean route takes `call`, parameters and one `body`, nothing else")
     run: Endpoint = route.endpoint
     body = None if route.body_field is None else _Body(route.body_field)
     read_parameters = _parameters(dependant.path_params, dependant.query_params, dependant.header_params)
@@ -139,6 +149,7 @@ class _Body:
 
     def __init__(self, field: Any) -> None:
         self.name: str = field.name
+        self._field = field
         self._required: bool = field.field_info.is_required()
         self._default = field.get_default
         annotation = field.field_info.annotation
@@ -148,26 +159,29 @@ class _Body:
 
     async def read(self, scope: Scope, receive: Receive, issues: list[Any], call: Guard) -> Any:
         """The validated body; what is wrong with it goes to `issues`."""
-        body = await _read(receive)
+        message = await receive()
+        body = message.get("body", b"")
+        if message.get("more_body", False) or message["type"] != "http.request":
+            body = await _read_on(message, receive)
         if not body:
-            if self._required and not call.quirk("missing_fields_defaulted"):
+            if self._required and not call.quirk("bodies_mended"):
                 issues.append({"loc": ("body",), "msg": "Field required", "type": "missing"})
                 return None
             if not self._required:
                 return self._default()
-        _check_content_type(scope["headers"], body)
+        _check_content_type(call.exchange, body)
         try:
             return self._validate(body or b"{}")
         except ValidationError as error:
-            errors: Sequence[Any] = error.errors(include_url=False, include_context=False, include_input=False)
-            if errors[0]["type"] == "json_invalid":
+            if error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == "json_invalid":
                 raise InvalidJson from None
-            if call.quirk("missing_fields_defaulted"):
-                completed, errors = complete(body or b"{}", self._adapter, errors)
-                if not errors:
-                    return completed
-            issues.extend({**e, "loc": ("body", *e["loc"])} for e in errors)
-            return None
+        # Once more the way FastAPI does it: validation of Python values words several errors differently.
+        value, errors = self._field.validate(from_json(body or b"{}"), {}, loc=("body",))
+        if errors and call.quirk("bodies_mended"):
+            value, errors = complete(body or b"{}", self._adapter, [{**e, "loc": e["loc"][1:]} for e in errors])
+            errors = [{**e, "loc": ("body", *e["loc"])} for e in errors]
+        issues.extend(errors)
+        return value
 
 
 def _parameters(
@@ -202,31 +216,23 @@ def _is_plain(field: Any) -> bool:
     return field.field_info.annotation is str and not field.field_info.metadata
 
 
-async def _read(receive: Receive) -> bytes:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    parts = [body]
-    while message.get("more_body", False):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
+async def _read_on(message: Message, receive: Receive) -> bytes:
+    """The rest of a body that comes in several messages."""
+    parts: list[bytes] = []
+    while message["type"] == "http.request":
         parts.append(message.get("body", b""))
-    return b"".join(parts)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
+    raise ClientDisconnect
 
 
-def _check_content_type(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+def _check_content_type(exchange: Exchange, body: bytes) -> None:
     """A body must be JSON by its Content-Type; one without a Content-Type is taken for JSON."""
-    if not body:
-        return
-    for name, value in headers:
-        if name == b"content-type":
-            kind = value.partition(b";")[0].strip().lower()
-            if kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json")):
-                return
+    kind = exchange.headers.get(b"content-type", b"application/json")
+    if kind != b"application/json" and body:
+        kind = kind.partition(b";")[0].strip().lower()
+        if kind != b"application/json" and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
             raise ExpectedJson
 
 

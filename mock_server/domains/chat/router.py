@@ -11,11 +11,13 @@ from mock_server.engine.route import LeanRoute
 from mock_server.world import Call, CallDep
 
 router = APIRouter(route_class=LeanRoute)
+# One event: before OpenAPI 3.2 the schema of a text/event-stream is each event's.
+EVENT = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": wire.ChatCompletion,
         "description": "The completion; with `stream` its chunks as server-sent events, ended by `data: [DONE]`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": EVENT}},
     }
 }
 

@@ -1,6 +1,7 @@
 """What a chat completion is: which reply, how many, cut where, called with what. No HTTP here."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from mock_server.base.errors import BadRequest, Invalid, Issue
@@ -19,12 +20,13 @@ FINGERPRINT = "fp_mock"
 
 def complete(call: Call, request: ChatRequest) -> Completion:
     """The completion of a request. Raises Invalid and BadRequest."""
-    _check(call, request)
-    user_text, prompt_tokens = _read_prompt(request)
+    functions = request.functions() if request.tools else []
+    _check(call, request, functions)
+    user_text, prompt_tokens = _read_prompt(request, functions)
     rule, view = call.choose(request.model, user_text)
     completion = Completion(
         id=f"chatcmpl-{call.hex('chat')}",
-        created=int(call.now()),
+        created=int(call.exchange.at),
         model=request.model,
         prompt_tokens=prompt_tokens,
         fingerprint=FINGERPRINT,
@@ -33,26 +35,20 @@ def complete(call: Call, request: ChatRequest) -> Completion:
         top_logprobs=request.top_logprobs or 0,
     )
     reasoning = _reasoning(call, request)
+    forced = _forced_function(request, functions)
+    cap = request.cap()
     for index in range(int(request.n or 1)):
-        choice = _choice(call, request, rule.reply if rule else None, view, index)
+        choice = _choice(call, request, forced, rule.reply if rule else None, view, index)
         choice.reasoning = reasoning
-        _cap(choice, request.cap())
+        if cap is not None:
+            _cap(choice, cap)
         completion.choices.append(choice)
     return completion
 
 
-def _check(call: Call, request: ChatRequest) -> None:
-    for i, message in enumerate(request.messages):
-        if message.content is None and message.role in ("system", "user", "tool"):
-            if call.quirk("missing_fields_defaulted"):
-                continue
-            raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
-    functions = request.functions()
-    choice = request.tool_choice
-    if isinstance(choice, NamedTool) and choice.function.name not in {f.name for f in functions}:
-        raise BadRequest(f"tool_choice names the function '{choice.function.name}', which is not among tools.")
-    if choice == "required" and not functions:
-        raise BadRequest("tool_choice is 'required', but tools names no function.")
+def _check(call: Call, request: ChatRequest, functions: Sequence[Function]) -> None:
+    if not call.quirk("bodies_mended"):
+        _check_body(request, functions)
     if call.quirk("unknown_model_refused") and not models.knows(call, request.model):
         raise BadRequest(f"The model '{request.model}' does not exist.", source={"pointer": "/model"})
     if functions and request.cap() is not None and request.model not in TAKES_CAP_WITH_TOOLS:
@@ -62,28 +58,38 @@ def _check(call: Call, request: ChatRequest) -> None:
             )
 
 
-def _read_prompt(request: ChatRequest) -> tuple[str, int]:
+def _check_body(request: ChatRequest, functions: Sequence[Function]) -> None:
+    for i, message in enumerate(request.messages):
+        if message.content is None and message.role != "assistant":
+            raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
+    choice = request.tool_choice
+    if isinstance(choice, NamedTool) and choice.function.name not in {f.name for f in functions}:
+        raise BadRequest(f"tool_choice names the function '{choice.function.name}', which is not among tools.")
+    if choice == "required" and not functions:
+        raise BadRequest("tool_choice is 'required', but tools names no function.")
+
+
+def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, int]:
     """The last user text, and the tokens of all that was sent."""
     user_text = ""
     tokens = 0
     for message in request.messages:
         text = message.text()
         tokens += PER_MESSAGE + count_prompt(text)
-        for called in message.tool_calls or ():
-            if called.function:
-                tokens += count_prompt(called.function.name + called.function.arguments)
+        if message.tool_calls:
+            called = [c.function for c in message.tool_calls if c.function]
+            tokens += sum(count_prompt(function.name + function.arguments) for function in called)
         if message.role == "user":
             user_text = text
-    for function in request.functions():
-        tokens += count_prompt(function.model_dump_json())
-    return user_text, tokens
+    return user_text, tokens + sum([count_prompt(function.model_dump_json()) for function in functions])
 
 
-def _choice(call: Call, request: ChatRequest, reply: Reply | None, view: View, index: int) -> Choice:
-    called = _forced_function(request)
+def _choice(
+    call: Call, request: ChatRequest, called: Function | None, reply: Reply | None, view: View, index: int
+) -> Choice:
     if called is not None:
         scripted = [tool for tool in (reply.tool_calls or ()) if tool.name == called.name] if reply else []
-        arguments = scripted[0].arguments if scripted else instance(called.parameters or {"type": "object"})
+        arguments = scripted[0].arguments if scripted else _fitting(called.parameters or {"type": "object"})
         return _calls(call, index, [(called.name, arguments)])
     if reply is not None and reply.tool_calls and request.tool_choice != "none":
         return _calls(call, index, [(tool.name, tool.arguments) for tool in reply.tool_calls])
@@ -91,17 +97,33 @@ def _choice(call: Call, request: ChatRequest, reply: Reply | None, view: View, i
     return Choice(index, tokenize(_stopped(text, request.stop)))
 
 
-def _forced_function(request: ChatRequest) -> Function | None:
+def _forced_function(request: ChatRequest, functions: Sequence[Function]) -> Function | None:
     """The function that must be called: the one tool_choice names, or the first when one is required."""
     choice = request.tool_choice
     if isinstance(choice, NamedTool):
-        return next(f for f in request.functions() if f.name == choice.function.name)
-    return request.functions()[0] if choice == "required" else None
+        return next((f for f in functions if f.name == choice.function.name), None)
+    return functions[0] if choice == "required" and functions else None
 
 
 def _calls(call: Call, index: int, called: list[tuple[str, dict[str, Any]]]) -> Choice:
-    calls = [(f"call_{call.uuid('tool_call')}", name, json.dumps(arguments)) for name, arguments in called]
+    calls = [(f"call_{call.uuid('tool_call')}", name, _json(arguments)) for name, arguments in called]
     return Choice(index, tool_calls=calls, finish_reason="tool_calls")
+
+
+def _fitting(schema: dict[str, Any]) -> Any:
+    """A value that fits a schema. Raises BadRequest where the schema makes no sense."""
+    try:
+        return instance(schema)
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
+        raise BadRequest("The JSON schema cannot be satisfied: it is not a valid schema.") from None
+
+
+def _json(value: Any) -> str:
+    """JSON text of a value. Raises BadRequest for numbers that JSON does not have."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise BadRequest("The JSON schema cannot be satisfied: it asks for a number that JSON does not have.") from None
 
 
 def _variant(call: Call, seed: int | None, index: int) -> int:
@@ -119,12 +141,12 @@ def _text(request: ChatRequest, reply: Reply | None, view: View, variant: int) -
     if wanted is None and shape is not None and shape.type == "json_schema" and shape.json_schema is not None:
         wanted = shape.json_schema.schema_ or {"type": "object"}
     if reply is not None and "json_value" in reply.model_fields_set:
-        return json.dumps(reply.json_value, ensure_ascii=False)
+        return _json(reply.json_value)
     if wanted is not None:
-        return json.dumps(instance(wanted), ensure_ascii=False)
+        return _json(_fitting(wanted))
     text = _canned(reply, view, variant)
     if shape is not None and shape.type == "json_object" and not _is_json_object(text):
-        return json.dumps({"reply": text}, ensure_ascii=False)
+        return _json({"reply": text})
     return text
 
 
@@ -150,20 +172,22 @@ def _is_json_object(text: str) -> bool:
 
 def _stopped(text: str, stop: str | list[str] | None) -> str:
     """`text` up to the first of the stop strings."""
-    cuts = [text.find(s) for s in ([stop] if isinstance(stop, str) else stop or []) if s]
+    if not stop:
+        return text
+    cuts = [text.find(s) for s in ([stop] if isinstance(stop, str) else stop) if s]
     return text[: min((cut for cut in cuts if cut >= 0), default=len(text))]
 
 
-def _cap(choice: Choice, cap: int | None) -> None:
+def _cap(choice: Choice, cap: int) -> None:
     """No more than `cap` tokens, reasoning first; tool calls are never cut, their arguments must stay JSON."""
-    if cap is None or choice.tool_calls or len(choice.reasoning) + len(choice.tokens) <= cap:
+    if choice.tool_calls or len(choice.reasoning) + len(choice.tokens) <= cap:
         return
     choice.reasoning = choice.reasoning[:cap]
     choice.tokens = choice.tokens[: cap - len(choice.reasoning)]
     choice.finish_reason = "length"
 
 
-def _reasoning(call: Call, request: ChatRequest) -> list[str]:
+def _reasoning(call: Call, request: ChatRequest) -> Sequence[str]:
     """The thoughts of a reasoning model, unless they are switched off."""
     if request.enable_thinking is False or request.reasoning_effort == "none":
         return []

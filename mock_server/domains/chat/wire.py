@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from mock_server.domains.chat.completion import Choice, Completion
 
 DEFAULT_MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+Name = Annotated[str, StringConstraints(max_length=256)]  # every chunk of a stream repeats it
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -105,7 +106,7 @@ class ChatRequest(BaseModel):
     """A chat completion request. Only `messages` is required; unknown fields are ignored."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
-    model: str = DEFAULT_MODEL
+    model: Name = DEFAULT_MODEL
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: float | None = 0.1
@@ -132,7 +133,7 @@ class ChatRequest(BaseModel):
     seed: int | None = None
     enable_thinking: bool | None = True
     api_key_ref: str | None = None
-    service_tier: str | None = None
+    service_tier: Name | None = None
     reasoning_effort: Effort | None = None
     region: Literal["USA", "EU", "AUS", "UAE"] | None = None
     mode: Literal["preferred", "strict"] | None = None
@@ -232,10 +233,11 @@ def _tool_call(call: tuple[str, str, str]) -> dict[str, Any]:
 
 
 def _usage(answer: Completion) -> dict[str, Any]:
+    completion_tokens = answer.completion_tokens
     usage: dict[str, Any] = {
         "prompt_tokens": answer.prompt_tokens,
-        "completion_tokens": answer.completion_tokens,
-        "total_tokens": answer.prompt_tokens + answer.completion_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": answer.prompt_tokens + completion_tokens,
     }
     if answer.reasoning_tokens:
         usage["completion_tokens_details"] = {"reasoning_tokens": answer.reasoning_tokens}

@@ -1,15 +1,21 @@
 """The models there are: fixtures/models.yaml, the user's before the shipped one."""
 
+from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from mock_server.base.clock import iso, parse_instant
+from mock_server.domains.models.wire import ModelRow
 from mock_server.engine.replies import FixtureError, read_yaml
-from mock_server.world import Call
+from mock_server.world import Call, World
 
 
 def listed(call: Call) -> list[dict[str, Any]]:
     """Every model with all documented fields, in the file's order; `created` is an ISO string."""
-    models = [{name: value for name, value in model.items() if name != "reasoning"} for model in _read(call).values()]
+    models = [
+        {name: value for name, value in model.items() if name != "reasoning"} for model in read(call.world).values()
+    ]
     return [_spelled_live(model) for model in models] if call.quirk("models_live_spelling") else models
 
 
@@ -19,56 +25,44 @@ def with_unix_created(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def knows(call: Call, model: str) -> bool:
-    return model in _read(call)
+    return model in read(call.world)
 
 
 def reasons(call: Call, model: str) -> bool:
     """Whether the model puts its thoughts into `reasoning_content`."""
-    found = _read(call).get(model)
+    found = read(call.world).get(model)
     return found is not None and bool(found.get("reasoning"))
 
 
-def _read(call: Call) -> dict[str, dict[str, Any]]:
-    cache = call.world.cache
-    if "models" not in cache:
-        path = call.world.fixture("models.yaml")
+def read(world: World) -> dict[str, dict[str, Any]]:
+    """Every model by its id. Raises FixtureError for a file that cannot be used."""
+    if "models" not in world.cache:
+        path = world.fixture("models.yaml")
         rows = read_yaml(path)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("id") for row in rows):
-            raise FixtureError(f"{path}: expected a list of models, each with an id")
-        cache["models"] = {row["id"]: _complete(row) for row in rows}
-    models: dict[str, dict[str, Any]] = cache["models"]
+        if not isinstance(rows, list):
+            raise FixtureError(f"{path}: expected a list of models")
+        world.cache["models"] = {row["id"]: row for row in (_complete(path, n, row) for n, row in enumerate(rows, 1))}
+    models: dict[str, dict[str, Any]] = world.cache["models"]
     return models
 
 
-def _complete(row: dict[str, Any]) -> dict[str, Any]:
+def _complete(path: Path, n: int, row: Any) -> dict[str, Any]:
     """A model with every documented field; a file need not name what has a usual value."""
-    organization = str(row["id"]).partition("/")[0]
-    created = row.get("created", "2025-01-01T00:00:00Z")
-    size = row.get("parameters", 8_000_000_000)
-    return {
-        "id": row["id"],
-        "object": "model",
-        "created": created if isinstance(created, str) else iso(created.timestamp()),
-        "owned_by": row.get("owned_by", "Telnyx"),
-        "organization": row.get("organization", organization),
-        "base_model": row.get("base_model"),
-        "task": row.get("task", "text-generation"),
-        "context_length": row.get("context_length", 131072),
-        "max_completion_tokens": row.get("max_completion_tokens"),
-        "languages": row.get("languages", ["en"]),
-        "parameters": size,
-        "parameters_str": row.get("parameters_str", f"{size / 1e12:.1f}T" if size >= 1e12 else f"{size / 1e9:.1f}B"),
-        "tier": row.get("tier", "small"),
-        "license": row.get("license", "Apache 2.0"),
-        "is_fine_tunable": row.get("is_fine_tunable", False),
-        "recommended_for_assistants": row.get("recommended_for_assistants", False),
-        "is_vision_supported": row.get("is_vision_supported", False),
-        "description": row.get("description"),
-        "pricing": row.get("pricing", {}),
-        "regions": row.get("regions", ["us-central-1", "us-east-1"]),
-        **({"service_tiers": row["service_tiers"]} if "service_tiers" in row else {}),
-        "reasoning": row.get("reasoning", False),
-    }
+    try:
+        given = ModelRow.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FixtureError(f"{path}: model {n}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    model = given.model_dump(mode="json")
+    size = given.parameters
+    if given.organization is None:
+        model["organization"] = given.id.partition("/")[0]
+    if "parameters_str" not in given.model_fields_set:
+        model["parameters_str"] = f"{size / 1e12:.1f}T" if size >= 1e12 else f"{size / 1e9:.1f}B"
+    model["created"] = iso(given.created.timestamp())
+    if given.service_tiers is None:
+        del model["service_tiers"]
+    return {"id": model.pop("id"), "object": "model", **model}
 
 
 def _spelled_live(model: dict[str, Any]) -> dict[str, Any]:

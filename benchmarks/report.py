@@ -1,0 +1,182 @@
+"""Samples become medians, ratios, goals and tables."""
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Samples = dict[str, list[dict[str, Any]]]
+
+# key: (title, unit of the rate)
+TITLES = {
+    "chat.c1": ("chat completion, 1 connection", "req/s"),
+    "chat.c32": ("chat completion, 32 connections", "req/s"),
+    "stream.c16": ("200-token stream, 16 clients", "chunks/s"),
+    "create.c32": ("create a conversation, 32 connections", "req/s"),
+    "read.c32": ("read a conversation, 32 connections", "req/s"),
+    "ws.c16": ("text-to-speech socket, 16 clients", "frames/s"),
+}
+LEGEND = (
+    "ratio: mock / bare of neighbouring runs, higher is better. p50: of an answer; of the first byte of a stream; "
+    "of a turn on a socket.\ncpu: the server's user and system time, microseconds a request, stream or frame. "
+    "cpu ratio: bare / mock, higher is better; the steadier one on a busy machine."
+)
+SUITE_OF = {"create.c32": "crud", "read.c32": "crud", "ws.c16": "ws"}
+
+
+@dataclass(frozen=True)
+class Goal:
+    title: str
+    key: str
+    bound: float
+    value: Callable[[list[dict[str, Any]]], float | None]
+    at_most: bool = False
+    unit: str = ""
+
+
+def ratios(samples: list[dict[str, Any]], name: str) -> list[float]:
+    return [s["mock"][name] / s["reference"][name] for s in samples]
+
+
+def rate_ratio(samples: list[dict[str, Any]]) -> float:
+    return statistics.median(ratios(samples, "rate"))
+
+
+def cold_ratio(samples: list[dict[str, Any]]) -> float:
+    return statistics.median(ratios(samples, "ms"))
+
+
+def cpu_ratio(samples: list[dict[str, Any]]) -> float | None:
+    """CPU time of the reference over the mock's: higher is better, as with the other ratio."""
+    known = all(s["reference"]["cpu_us"] and s["mock"]["cpu_us"] for s in samples)
+    return 1 / statistics.median(ratios(samples, "cpu_us")) if known else None
+
+
+def memory_after_load(samples: list[dict[str, Any]]) -> float | None:
+    return _median(s["load_mb"] for s in samples)
+
+
+GOALS = (
+    Goal("chat completion, 32 connections, to bare", "chat.c32", 0.35, rate_ratio),
+    Goal("chat completion, 1 connection, to bare", "chat.c1", 0.65, rate_ratio),
+    Goal("200-token stream, chunks/s, to bare", "stream.c16", 1.0, rate_ratio),
+    Goal("memory after load", "memory", 100, memory_after_load, at_most=True, unit=" MB"),
+    Goal("cold start to the first answer, to minimal FastAPI", "cold", 1.6, cold_ratio, at_most=True),
+    Goal("create a conversation, 32 connections, to a bare chat", "create.c32", 0.10, rate_ratio),
+    Goal("read a conversation, 32 connections, to a bare chat", "read.c32", 0.25, rate_ratio),
+    Goal("text-to-speech socket, frames/s, to bare", "ws.c16", 0.8, rate_ratio),
+)
+
+
+def results(samples: Samples, absent: set[str]) -> dict[str, Any]:
+    """{figures: {key: {...}}, goals: [...]}: what the tables show, for machines."""
+    figures = {key: _figure(samples[key]) for key in TITLES if key in samples}
+    return {"figures": figures, "goals": [_goal(goal, samples, absent) for goal in GOALS]}
+
+
+def _figure(samples: list[dict[str, Any]]) -> dict[str, Any]:
+    rates = ratios(samples, "rate")
+    figure: dict[str, Any] = {"ratio": rate_ratio(samples), "ratio_low": min(rates), "ratio_high": max(rates)}
+    for side in ("reference", "mock"):
+        for name in ("rate", "p50_ms", "cpu_us"):
+            figure[f"{side}_{name}"] = _median(s[side][name] for s in samples)
+    return {**figure, "cpu_ratio": cpu_ratio(samples), "p50_ratio": statistics.median(ratios(samples, "p50_ms"))}
+
+
+def _goal(goal: Goal, samples: Samples, absent: set[str]) -> dict[str, Any]:
+    value = goal.value(samples[goal.key]) if goal.key in samples else None
+    if value is not None:
+        state = "met" if (value <= goal.bound if goal.at_most else value >= goal.bound) else "missed"
+    else:
+        state = "not emulated yet" if SUITE_OF.get(goal.key) in absent else "not measured"
+    wanted = f"{'at most' if goal.at_most else 'at least'} {goal.bound:g}{goal.unit}"
+    return {"goal": goal.title, "wanted": wanted, "measured": value, "state": state}
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def circumstances(client: str, rounds: int, seconds: int) -> str:
+    load = f", load average {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    return (
+        f"Medians of {rounds} rounds, {seconds} s a run; load from {client}; "
+        f"Python {platform.python_version()} on {platform.system()}, {os.cpu_count()} cores{load}."
+    )
+
+
+# ---- tables
+
+
+def markdown(samples: Samples, absent: set[str], circumstances: str) -> str:
+    got = results(samples, absent)
+    # fmt: off
+    head = ["", "ratio", "low to high", "cpu ratio", "unit", "bare", "mock",
+            "p50 ms bare", "mock", "cpu us bare", "mock"]
+    # fmt: on
+    rows = [head]
+    for key, (title, unit) in TITLES.items():
+        if key in got["figures"]:
+            rows.append(_row(got["figures"][key], title, unit))
+        elif SUITE_OF.get(key) in absent:
+            rows.append([title, "not emulated yet", *[""] * (len(head) - 2)])
+    goals = [["goal", "wanted", "measured", ""]]
+    goals += [[g["goal"], g["wanted"], _number(g["measured"]), g["state"]] for g in got["goals"]]
+    others = [["", "mock", "reference", "ratio"], *_other_rows(samples, got["figures"])]
+    first = [_table(rows), LEGEND] if len(rows) > 1 else []
+    second = [_table(others)] if len(others) > 1 else []
+    return "\n\n".join([circumstances, *first, *second, _table(goals)])
+
+
+def _row(figure: dict[str, Any], title: str, unit: str) -> list[str]:
+    return [
+        title,
+        _number(figure["ratio"]),
+        f"{_number(figure['ratio_low'])} to {_number(figure['ratio_high'])}",
+        _number(figure["cpu_ratio"]),
+        unit,
+        *_whole(figure["reference_rate"], figure["mock_rate"]),
+        *(_number(figure[f"{side}_{name}"]) for name in ("p50_ms", "cpu_us") for side in ("reference", "mock")),
+    ]
+
+
+def _other_rows(samples: Samples, figures: dict[str, Any]) -> list[list[str]]:
+    rows: list[list[str]] = []
+    if cold := samples.get("cold"):
+        mock, minimal = (_median(s[side]["ms"] for s in cold) for side in ("mock", "reference"))
+        ratio = _number(cold_ratio(cold))
+        rows.append(["cold start to the first answer, ms (reference: minimal FastAPI)", *_whole(mock, minimal), ratio])
+        if cpu := cpu_ratio(cold):
+            mock, minimal = (_median(s[side]["cpu_us"] / 1000 for s in cold) for side in ("mock", "reference"))
+            rows.append(["CPU time of it, ms", *_whole(mock, minimal), _number(1 / cpu)])
+        if first := _median(s.get("first_create_ms") for s in cold):
+            rows.append(["first conversation created after it, ms", _number(first), "", ""])
+    if stream := figures.get("stream.c16"):
+        times = [_number(stream[f"{side}_p50_ms"]) for side in ("mock", "reference")]
+        rows.append(["stream, first byte p50, ms (reference: bare)", *times, _number(stream["p50_ratio"])])
+    if memory := samples.get("memory"):
+        for name, title in (("start_mb", "memory at the start, MB"), ("load_mb", "memory after the load, MB")):
+            rows.append([title, *_whole(_median(s[name] for s in memory), None), ""])
+    return rows
+
+
+def _whole(*values: float | None) -> list[str]:
+    return ["" if value is None else f"{value:,.0f}" for value in values]
+
+
+def _number(value: float | None) -> str:
+    """Three figures, which is more than the noise leaves."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _table(rows: list[list[str]]) -> str:
+    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])

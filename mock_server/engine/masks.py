@@ -1,0 +1,98 @@
+"""What hides credentials in the journal: the account's key when an exchange is kept, others by their names when it is shown."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
+
+MASK = b"***"
+# Headers that carry credentials, whatever their value.
+SECRET_HEADERS = frozenset(
+    {
+        b"authorization",
+        b"proxy-authorization",
+        b"cookie",
+        b"set-cookie",
+        b"x-api-key",
+        b"api-key",
+        b"x-amz-security-token",
+        b"x-mock-admin-token",
+    }
+)
+NAMES = (
+    r"(?:[a-z0-9]+[_-])*(?:api[_-]?key|access[_-]?key(?:[_-]?id)?|secret(?:[_-]?(?:access[_-]?)?key)?|password"
+    r"|(?:access|auth|session|security)[_-]?token|amz-(?:credential|signature)|authorization)"
+)
+IS_SECRET = re.compile(NAMES, re.IGNORECASE)
+NAME_BYTES = NAMES.encode()
+IN_JSON = re.compile(rb'("' + NAME_BYTES + rb'"\s*:\s*")(?:[^"\\]|\\.)*', re.IGNORECASE)
+IN_QUERY = re.compile(rb"((?:^|[&?])" + NAME_BYTES + rb"=)[^&]*", re.IGNORECASE)
+IN_FORM = re.compile(rb'(name="' + NAME_BYTES + rb'"[^\r\n]*(?:\r\n[^\r\n]+)*\r\n\r\n)[^\r\n]*', re.IGNORECASE)
+SHORTEST_SECRET = 8  # a shorter key would blank out ordinary words
+PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.~"  # looks the same however it is escaped
+
+
+def mask(exchange: Exchange) -> None:
+    """Take the account's key and every credential header out of an exchange, before the journal keeps it."""
+    secret, exchange.secret = exchange.secret, b""
+    exchange.headers = {}
+    forms = () if len(secret) < SHORTEST_SECRET else (secret,) if not secret.translate(None, PLAIN) else _forms(secret)
+    _mask_headers(exchange.request_headers, forms)
+    _mask_headers(exchange.response_headers, forms)
+    for form in forms:
+        if form in exchange.request_body:
+            exchange.request_body = exchange.request_body.replace(form, MASK)
+        if form in exchange.response_body:
+            exchange.response_body = exchange.response_body.replace(form, MASK)
+        exchange.query = exchange.query.replace(form, MASK)
+        exchange.path = exchange.path.replace(form.decode("utf-8", "replace"), MASK.decode())
+    exchange.request_body = exchange.request_body[:BODY_CAP]
+    exchange.response_body = exchange.response_body[:BODY_CAP]
+
+
+def _forms(secret: bytes) -> tuple[bytes, ...]:
+    """A key with characters that JSON or a URL would escape, in every way that it may be written; the longest first."""
+    text = secret.decode("utf-8", "replace")
+    written = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    written |= {quote(text), quote(text, safe=""), quote_plus(text)}
+    return tuple(sorted({secret, *(form.encode() for form in written)}, key=len, reverse=True))
+
+
+def _mask_headers(headers: Headers, forms: tuple[bytes, ...]) -> None:
+    """In place: the exchange is over, and nobody else reads its headers any more."""
+    for i, (name, value) in enumerate(headers):
+        if name in SECRET_HEADERS:
+            headers[i] = (name, MASK)
+            continue
+        for form in forms:
+            if form in value:
+                value = value.replace(form, MASK)
+                headers[i] = (name, value)
+
+
+def blank_names(text: bytes) -> bytes:
+    """A kept body or query with those credentials blanked out that are known by their name only."""
+    try:
+        value, found = _walk(json.loads(text))
+    except (ValueError, RecursionError):  # no JSON, or cut at the cap
+        text = IN_JSON.sub(rb"\1" + MASK, text)
+        return IN_FORM.sub(rb"\1" + MASK, IN_QUERY.sub(rb"\1" + MASK, text))
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") if found else text
+
+
+def _walk(value: Any) -> tuple[Any, bool]:
+    """`value` with the values of secret names masked, and whether there were any."""
+    if isinstance(value, list):
+        walked = [_walk(item) for item in value]
+        return [item for item, _ in walked], any(found for _, found in walked)
+    if not isinstance(value, dict):
+        return value, False
+    masked: dict[str, Any] = {}
+    any_found = False
+    for name, item in value.items():
+        secret = IS_SECRET.fullmatch(name) is not None and not isinstance(item, dict | list | None)
+        masked[name], found = (MASK.decode(), True) if secret else _walk(item)
+        any_found = any_found or found
+    return masked, any_found
