@@ -92,7 +92,8 @@ def guarded(endpoint: Endpoint) -> Endpoint:
             return answer
         if call.exchange.keyed is not None:
             return await call.once(lambda: rendered(values))
-        return await rendered(values)
+        answer = await endpoint(**values)
+        return answer if isinstance(answer, Response) else as_json(answer)
 
     async def rendered(values: dict[str, Any]) -> Response:
         answer = await endpoint(**values)
