@@ -17,7 +17,7 @@ serve: $(VENV)/.serve ## install and serve on http://localhost:4010/v2 (PORT=...
 install: $(VENV)/.test ## make .venv with everything that serving and testing need
 
 test: $(VENV)/.test ## run the test suite (under two minutes)
-	$(BIN)/python -m pytest -m "not check and not proof"
+	$(BIN)/python -m pytest -n auto -m "not check and not proof"
 
 lint: $(VENV)/.test ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -31,7 +31,7 @@ typecheck: $(VENV)/.test ## mypy, strict
 	$(BIN)/mypy
 
 check: lint typecheck ## lint, types, all tests but the long ones (under 10 minutes); what CI runs
-	$(BIN)/python -m pytest -m "not proof" -rs
+	$(BIN)/python -m pytest -n auto -m "not proof" -rs
 
 conformance: $(VENV)/.test ## the vendor SDK's own tests against the stub profile, passed and failed
 	$(BIN)/python -m tests.vendor.conformance

@@ -102,6 +102,10 @@ def _complete(schema: dict[str, Any]) -> None:
 
 def _add_errors(operation: dict[str, Any], dialect: str) -> None:
     responses = operation["responses"]
+    if responses["200"].get("content") == {"application/json": {"schema": {}}}:
+        del responses["200"][
+            "content"
+        ]  # FastAPI's way to say that nothing is known of it; ours are answers without a body
     for status, text in SHARED.items():
         responses.setdefault(str(status), _answer(text, "Errors"))
     shape = {"fa": "HTTPValidationError", "bucket": "HTTPValidationError", "map": "ErrorMap"}.get(dialect, "Errors")

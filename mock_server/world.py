@@ -5,22 +5,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
 from mock_server.base.settings import Settings, SettingsError
-from mock_server.engine.accounts import Account, Accounts
+from mock_server.engine.accounts import Account, Accounts, bearer_key
 from mock_server.engine.answers import Stream
+from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import Faults
 from mock_server.engine.gate import fire
 from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
+from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
+from mock_server.engine.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from mock_server.engine.store import Store, Transaction
@@ -46,6 +49,9 @@ class World:
         self.replies = Replies(settings.fixtures, shipped_fixtures())
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
+        self.egress = Egress(settings.egress_allow)
+        self.outbox = Outbox(self.clock)
+        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
         if settings.db is not None:
             _ = self.store
@@ -73,21 +79,26 @@ class World:
 
     def reset(self, account: Account | None = None) -> None:
         """As new: one account, or everything."""
+        self.outbox.reset(account.id if account else None)
         if account is not None:
             account.reset()
             self.faults.clear(account.id)
             self.ring.clear(account.id)
+            self.webhooks.clear(account.id)
         else:
             self.clock.reset()
             self.accounts.reset()
             self.faults.reset()
             self.replies.reset()
             self.ring.reset()
+            self.webhooks.reset()
             self.cache.clear()
         if "store" in self.__dict__:
             self.store.reset(account.id if account else None)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        await self.outbox.close()
+        await self.egress.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -170,3 +181,21 @@ class Call:
 
 
 CallDep = Annotated[Call, Depends(current_call)]
+
+
+def _world(request: Request) -> World:
+    world: World = request.app.state.world
+    return world
+
+
+def _account(request: Request) -> Account | None:
+    """The account a Bearer key asks to act on; None acts on the whole server. Raises AuthenticationFailed."""
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        return None
+    return _world(request).accounts.of_key(bearer_key(authorization.encode("latin-1")))
+
+
+# What an endpoint under /_mock may use, in admin/ and in the admin routers of domains.
+WorldDep = Annotated[World, Depends(_world)]
+AccountDep = Annotated[Account | None, Depends(_account)]

@@ -51,8 +51,8 @@ def test_make_has_the_target(target):
 
 
 def test_each_kind_of_test_has_its_target():
-    assert 'pytest -m "not check and not proof"' in run("make", "--dry-run", "test")
-    assert 'pytest -m "not proof"' in run("make", "--dry-run", "check")
+    assert 'pytest -n auto -m "not check and not proof"' in run("make", "--dry-run", "test")
+    assert 'pytest -n auto -m "not proof"' in run("make", "--dry-run", "check")
     assert "pytest -m proof" in run("make", "--dry-run", "proof")
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("exec make check")
 

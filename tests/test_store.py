@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from sqlmodel import select
 
-from mock_server.engine.store import Counter, Store, StoreError, mine
+from mock_server.engine.store import COUNTERS, Store, StoreError, mine
 
 
 def numbers(store, account, kind, times=1):
@@ -50,7 +50,7 @@ def test_mine_shows_one_accounts_rows():
     numbers(store, "a", "x")
     numbers(store, "b", "x")
     with store.transaction() as transaction:
-        rows = transaction.execute(mine(select(Counter.account), Counter, "b")).all()
+        rows = transaction.execute(mine(select(COUNTERS.c.account), COUNTERS, "b")).all()
     assert [row.account for row in rows] == ["b"]
 
 

@@ -1,9 +1,10 @@
 """The admin API under /_mock: health, journal, faults, replies, clock, reset. Open by default, closed to web pages."""
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,30 +13,14 @@ from mock_server import __version__
 from mock_server.admin.wire import ClockChange, Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
-from mock_server.engine.accounts import Account, bearer_key
 from mock_server.engine.faults import Rule
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
-from mock_server.world import World
+from mock_server.world import AccountDep, World, WorldDep
 
 TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
-def _world(request: Request) -> World:
-    world: World = request.app.state.world
-    return world
-
-
-def _account(request: Request) -> Account | None:
-    """The account a Bearer key asks to act on; None acts on the whole server. Raises AuthenticationFailed."""
-    authorization = request.headers.get("authorization")
-    if authorization is None:
-        return None
-    return _world(request).accounts.of_key(bearer_key(authorization.encode("latin-1")))
-
-
-WorldDep = Annotated[World, Depends(_world)]
-AccountDep = Annotated[Account | None, Depends(_account)]
 router = APIRouter(prefix="/_mock")
 
 
@@ -147,6 +132,28 @@ async def move_clock(world: WorldDep, account: AccountDep, change: ClockChange) 
     return await get_clock(world, account)
 
 
+@router.get("/webhooks")
+async def list_webhooks(world: WorldDep, account: AccountDep, wait: bool = False) -> dict[str, Any]:
+    """Every attempt to deliver a webhook, newest first. `wait` answers once nothing is due or under way any more."""
+    id = account.id if account else None
+    if wait:
+        await world.outbox.settle(id)
+    attempts = [attempt.describe() for attempt in world.webhooks.newest_first(id)]
+    return {"data": attempts, "meta": {"evicted": world.webhooks.evicted, "waiting": world.outbox.waiting(id)}}
+
+
+@router.delete("/webhooks")
+async def clear_webhooks(world: WorldDep, account: AccountDep) -> dict[str, Any]:
+    """Forget the attempts of the account, or all; what waits to be sent still goes out."""
+    return {"deleted": world.webhooks.clear(account.id if account else None)}
+
+
+@router.get("/webhooks/public-key")
+async def get_public_key(world: WorldDep) -> dict[str, Any]:
+    """The key that webhooks are signed with, as TELNYX_PUBLIC_KEY takes it. It comes from the seed."""
+    return {"public_key": world.webhooks.public_key()}
+
+
 @router.get("/quirks")
 async def list_quirks(world: WorldDep) -> dict[str, Any]:
     """The quirk table and what is on."""
@@ -225,8 +232,8 @@ def _told(status: int, detail: str) -> dict[str, Any]:
     return {"errors": [{"code": str(status), "title": Told[status], "detail": detail}]}
 
 
-def create_admin(world: World, operations: Operations) -> ASGIApp:
-    """The admin API of one World."""
+def create_admin(world: World, operations: Operations, rooms: Sequence[APIRouter] = ()) -> ASGIApp:
+    """The admin API of one World, with what domains add to it."""
     app = FastAPI(
         title="Telnyx AI mock: admin",
         version=__version__,
@@ -236,7 +243,8 @@ def create_admin(world: World, operations: Operations) -> ASGIApp:
     )
     app.state.world = world
     app.state.operations = operations
-    app.include_router(router)
+    for part in (router, *rooms):
+        app.include_router(part)
 
     @app.exception_handler(ApiError)
     async def told(_: Request, error: ApiError) -> JSONResponse:

@@ -123,6 +123,10 @@ class Clock:
         finally:
             timeline.unwatch(moved)
 
+    async def wait(self, changed: asyncio.Event, seconds: float | None) -> None:
+        """Until `changed` is set, or so many seconds of the machine's time have passed; None waits for `changed` alone."""
+        await _first(changed.wait(), None, seconds)
+
 
 async def _first(event: Awaitable[bool], until: "asyncio.Future[None] | None", timeout: float | None) -> None:
     waiting: set[asyncio.Future[object]] = {asyncio.ensure_future(event)}

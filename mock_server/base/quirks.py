@@ -48,6 +48,30 @@ TABLE: tuple[Quirk, ...] = (
         "live",
     ),
     _quirk(
+        "insight_webhook_captured",
+        "insight webhooks carry the event `conversation_insight_result` instead of `conversation.insights.completed`",
+        "captured 2026-07-29; the documented event was never observed",
+        "live",
+    ),
+    _quirk(
+        "insights_name_their_group",
+        "GET .../conversations-insights adds `insight_group_id` to each item",
+        "seen in live bodies by a third party; not in the public OpenAPI document",
+        "live",
+    ),
+    _quirk(
+        "open_json_schema_refused",
+        "an insight's json_schema that is an object without `additionalProperties: false` answers 400",
+        "seen live by a third party, code 10015; the text is ours",
+        "live",
+    ),
+    _quirk(
+        "reassign_refused",
+        "assigning an insight to a group that it is in already answers 400",
+        "weak: a public client handles an error that says `already assigned`; status and text are ours",
+        "live",
+    ),
+    _quirk(
         "bodies_mended",
         "a request body that lacks required fields or goes beyond a bound is mended instead of refused",
         "this project: for the vendor SDK's own tests, which expect that nothing is refused",

@@ -1,6 +1,8 @@
 """Every setting, once: this list makes the command line, the MOCK_* variables and the table in README.md."""
 
+import ipaddress
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -53,6 +55,13 @@ class Settings:
     admin_host: tuple[str, ...] = _option(
         (), "Another host name under which /_mock may be called.", metavar="NAME", many=True
     )
+    egress_allow: tuple[str, ...] = _option(
+        (), "Host, address or network that webhooks and fetches may reach; without it this machine only.",
+        metavar="HOST", many=True,
+    )  # fmt: skip
+    insights_after: float | None = _option(
+        None, "Seconds of silence after which a conversation's insights run by themselves.", metavar="SECONDS"
+    )
     drain: float = _option(
         0.0, "Seconds that open exchanges get to finish when the server is told to stop.", metavar="SECONDS"
     )
@@ -98,6 +107,16 @@ def check(settings: Settings) -> None:
         raise SettingsError("--api-key is empty: name the key, or leave the option out to accept any.")
     if settings.admin_token is not None and not settings.admin_token.strip():
         raise SettingsError("--admin-token is empty: name the token, or leave the option out for an open admin API.")
+    for host in settings.egress_allow:
+        if not _is_host(host):
+            raise SettingsError(
+                f"--egress-allow is a host name, an address or a network such as 172.16.0.0/12, without scheme and port, "
+                f"not {host!r}."
+            )
+    if settings.insights_after is not None and not 0 < settings.insights_after < float("inf"):
+        raise SettingsError(
+            "--insights-after is a number of seconds above 0; leave it out for insights on request only."
+        )
     for name in ("drain", "time_to_first_token"):
         if not 0 <= getattr(settings, name) <= LONGEST:
             raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
@@ -126,6 +145,14 @@ def _check_paths(settings: Settings) -> None:
             raise SettingsError(
                 f"--db {settings.db} lies inside --data {settings.data}: keep rows and object bytes apart."
             )
+
+
+def _is_host(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text.strip("[]"), strict=False)
+    except ValueError:
+        return re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?", text) is not None
+    return True
 
 
 def _parse_quirk(text: str) -> tuple[str, bool]:

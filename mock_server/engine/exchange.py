@@ -22,8 +22,8 @@ class Exchange:
     operation: Operation | None = None
     params: Mapping[str, str] = MappingProxyType({})
     call: Any = None  # what the domains may use; made by the world, which the engine does not know
-    secret = b""  # the API key while the exchange runs, to mask it; wiped before the journal keeps the exchange
     keyed: Keyed | None = None  # its Idempotency-Key
+    secret = b""  # the API key while the exchange runs, to mask it; wiped before the journal keeps the exchange
     at = 0.0  # seconds since the epoch, by the account's clock
     duration = 0.0  # seconds
     request_body = b""  # as much as the journal keeps

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mock_server.base.errors import BadRequest, Invalid, Issue
+from mock_server.base.schema import instance
 from mock_server.domains.chat.completion import Choice, Completion, count_prompt, tokenize
-from mock_server.domains.chat.schema import instance
 from mock_server.domains.chat.wire import ChatRequest, Function, NamedTool
 from mock_server.domains.models import service as models
 from mock_server.engine.replies import Reply, View, fill

@@ -126,6 +126,10 @@ def add_message(call: Call, transaction: Connection, id: str, body: wire.AddMess
         sent_at=now if body.sent_at is None else (body.sent_at - EPOCH) // timedelta(milliseconds=1),
         created_at=now,
     )
+    if call.world.settings.insights_after is not None:
+        from mock_server.domains.insights import silence
+
+        silence.note(call, id)
 
 
 def messages(call: Call, id: str, page: Page) -> tuple[list[Any], int]:
