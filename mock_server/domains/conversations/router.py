@@ -90,8 +90,8 @@ async def delete(call: CallDep, conversation_id: str) -> Response:
 @router.post("/v2/ai/conversations/{conversation_id}/message", operation_id="conversations.add_message", **NO_BODY)
 async def add_message(call: CallDep, conversation_id: str, body: wire.AddMessage) -> Response:
     """Adds a message without having anyone answer it."""
-    with call.transaction():
-        service.add_message(call, conversation_id, body)
+    with call.transaction() as transaction:
+        service.add_message(call, transaction, conversation_id, body)
     return empty()
 
 
