@@ -72,8 +72,8 @@ TABLE: tuple[Quirk, ...] = (
         "live",
     ),
     _quirk(
-        "bodies_mended",
-        "a request body that lacks required fields or goes beyond a bound is mended instead of refused",
+        "requests_mended",
+        "a request that lacks required fields or goes beyond a bound is mended instead of refused",
         "this project: for the vendor SDK's own tests, which expect that nothing is refused",
         "stub",
     ),
