@@ -27,15 +27,15 @@ class PortInUse(RuntimeError):
 
 
 class OneWrite:
-    """A transport that holds an answer's head back until its body comes, at most until the loop's next turn.
+    """A transport that holds an answer's head back until its body comes, or until a paced stream asks to flush it.
 
     uvicorn writes the two apart, a system call each: a third of the time of a short answer.
     """
 
-    __slots__ = ("_call_soon", "_closed", "_held", "_transport", "is_closing")
+    __slots__ = ("_closed", "_held", "_transport", "is_closing")
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._call_soon = transport, loop.call_soon
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
         self.is_closing = transport.is_closing
         self._held = b""
         self._closed = False
@@ -48,7 +48,6 @@ class OneWrite:
             return  # an answer of uvicorn's own to a connection that was hung up
         elif data.startswith(b"HTTP/1.1 "):
             self._held = data
-            self._call_soon(self.flush)
         else:
             self._transport.write(data)
 
@@ -71,11 +70,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.transport = OneWrite(transport, self.loop)  # type: ignore[assignment]
+        self.transport = OneWrite(transport)  # type: ignore[assignment]
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
+        self.scope["mock.flush"] = self.transport.flush  # type: ignore[typeddict-unknown-key, attr-defined]
 
     def send_400_response(self, msg: str) -> None:
         """Bytes that are no HTTP request."""

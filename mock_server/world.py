@@ -103,7 +103,7 @@ class World:
             self.store.close()
 
     def name_exchange(self, account: Account) -> str:
-        return self.ids.hex(account.id, "request", account.next("request"))
+        return account.serial(self.ids, "request")
 
     def name_admin_call(self) -> str:
         return self.ids.uuid("", "admin", self.accounts.nobody.next("admin"))
@@ -140,7 +140,7 @@ class Call:
 
     def hex(self, kind: str) -> str:
         """32 hexadecimal digits for the next thing of a kind."""
-        return self.world.ids.hex(self.account.id, kind, self.account.next(kind))
+        return self.account.serial(self.world.ids, kind)
 
     def uuid(self, kind: str) -> str:
         """A UUID for the next thing of a kind that is not kept in the store."""

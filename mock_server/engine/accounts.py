@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from mock_server.base.clock import Clock, Timeline
 from mock_server.base.errors import AuthenticationFailed
-from mock_server.base.ids import account_id
+from mock_server.base.ids import Ids, account_id
 
 MAX_KEY_BYTES = 4096
 
@@ -12,13 +12,21 @@ MAX_KEY_BYTES = 4096
 class Account:
     """One API key's corner of the world. Knows the hash of the key, never the key."""
 
-    __slots__ = ("counters", "fault_key", "id", "timeline")
+    __slots__ = ("counters", "fault_key", "id", "prefixes", "timeline")
 
     def __init__(self, id: str, timeline: Timeline, fault_key: str) -> None:
         self.id = id
         self.timeline = timeline
         self.fault_key = fault_key  # the magic part of a key such as mock-fault-429-twice-mytest, else empty
         self.counters: dict[str, int] = {}
+        self.prefixes: dict[str, str] = {}  # of serial names, by kind
+
+    def serial(self, ids: Ids, kind: str) -> str:
+        """32 hexadecimal digits for the next thing of a kind: a hash of the kind, then a count. One hash serves all."""
+        prefix = self.prefixes.get(kind)
+        if prefix is None:
+            prefix = self.prefixes[kind] = ids.hex(self.id, kind, "prefix")[:24]
+        return f"{prefix}{self.next(kind):08x}"
 
     def next(self, kind: str) -> int:
         """1, 2, 3 ... for each kind of thing counted."""
@@ -28,6 +36,7 @@ class Account:
 
     def reset(self) -> None:
         self.counters.clear()
+        self.prefixes.clear()
         self.timeline.reset()
 
 

@@ -28,6 +28,7 @@ class Exchange:
     duration = 0.0  # seconds
     request_body = b""  # as much as the journal keeps
     request_size = 0
+    header_bytes = 0  # of both directions, as the journal keeps them
     fault = ""  # what fired: "header", "key" or a rule's id
     reply = ""  # id of the reply that was chosen
     near_misses: Sequence[str] = ()
@@ -49,5 +50,4 @@ class Exchange:
 
     def weight(self) -> int:
         """Bytes this exchange holds in the journal, roughly."""
-        headers = sum([len(value) for _, value in self.request_headers])
-        return 2048 + headers + len(self.path) + len(self.query) + len(self.request_body) + len(self.response_body)
+        return 2048 + self.header_bytes + len(self.path) + len(self.query) + len(self.request_body) + len(self.response_body)
