@@ -34,7 +34,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "base": set(),
     "engine": {"base"},
     "world": {"base", "engine"},
-    "domains": {"base", "engine", "world"},
+    "audio": set(),
+    "domains": {"base", "engine", "world", "audio"},
     "admin": {"base", "engine", "world"},
     "catalogue": {"base", "engine"},
     "documents": {"base", "engine", "world", "catalogue"},
@@ -60,7 +61,7 @@ ROWS_ACROSS_DOMAINS = {
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
 NOT_FOR_BASE = {"fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "uvicorn", "httpx"}
 # Fields of the World that never change after the start; every other one is reset.
-CONSTANT = {"settings", "quirks", "ids", "pacing", "egress"}
+CONSTANT = {"settings", "quirks", "ids", "pacing", "egress", "worker"}
 
 
 def modules() -> dict[str, Path]:
