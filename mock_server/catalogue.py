@@ -199,7 +199,7 @@ GET    fa     -        /v2/ai/tools/{tool_id}                                   
 PATCH  fa     -        /v2/ai/tools/{tool_id}                                                     tools.update
 GET    fa     -        /v2/ai/tts/voices                                                          ai.list_voices
 POST   fa     -        /v2/ai/typesafe/v1/systemone                                               typesafe.v1.systemone
-POST   std    -        /v2/audio/speech                                                           openai.audio.create_speech
+POST   std    text_to_speech /v2/audio/speech                                                     openai.audio.create_speech
 GET    std    -        /v2/legacy/reporting/batch_detail_records/speech_to_text                   legacy.reporting.batch_detail_records.speech_to_text.list
 POST   std    -        /v2/legacy/reporting/batch_detail_records/speech_to_text                   legacy.reporting.batch_detail_records.speech_to_text.create
 DELETE std    -        /v2/legacy/reporting/batch_detail_records/speech_to_text/{id}              legacy.reporting.batch_detail_records.speech_to_text.delete
@@ -209,12 +209,12 @@ POST   std    messages /v2/messages                                             
 GET    stt    -        /v2/speech-to-text/providers                                               speech_to_text.list_providers
 GET    stt    -        /v2/speech-to-text/transcription                                           speech_to_text.retrieve_transcription
 WS     stt    -        /v2/speech-to-text/transcription                                           speech_to_text.transcribe
-POST   std    -        /v2/text-to-speech                                                         text_to_speech.generate
+POST   map    text_to_speech /v2/text-to-speech                                                   text_to_speech.generate
 GET    std    -        /v2/text-to-speech/speech                                                  text_to_speech.retrieve_speech
-POST   map    -        /v2/text-to-speech/speech                                                  text_to_speech.generate_speech
+POST   map    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.generate_speech
 WS     std    -        /v2/text-to-speech/speech                                                  text_to_speech.stream
-GET    std    -        /v2/text-to-speech/speech/{audio_id}                                       text_to_speech.retrieve_audio
-GET    std    -        /v2/text-to-speech/voices                                                  text_to_speech.list_voices
+GET    std    text_to_speech /v2/text-to-speech/speech/{audio_id}                                 text_to_speech.retrieve_audio
+GET    std    text_to_speech /v2/text-to-speech/voices                                            text_to_speech.list_voices
 """
 UPLOADS = frozenset({"audio.transcribe"})
 # Those that take an Idempotency-Key, as the official Python SDK's request options and the vendor's reference have it.
