@@ -65,10 +65,14 @@ class App:
 
     def _check_fixtures(self) -> None:
         """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
+        from mock_server.domains.audio import transcripts
         from mock_server.domains.models.service import read
+        from mock_server.domains.text_to_speech import voices
 
         self.world.replies.load()
         read(self.world)
+        voices.read(self.world)
+        transcripts.read(self.world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -56,7 +56,7 @@ DELETE fa     -        /v2/ai/assistants/{assistant_id}/versions/{version_id}   
 GET    fa     -        /v2/ai/assistants/{assistant_id}/versions/{version_id}                     assistants.versions.retrieve
 POST   fa     -        /v2/ai/assistants/{assistant_id}/versions/{version_id}                     assistants.versions.update
 POST   fa     -        /v2/ai/assistants/{assistant_id}/versions/{version_id}/promote             assistants.versions.promote
-POST   fa     -        /v2/ai/audio/transcriptions                                                audio.transcribe
+POST   fa     audio    /v2/ai/audio/transcriptions                                                audio.transcribe
 GET    fa     -        /v2/ai/avatars                                                             avatars.list
 POST   fa     -        /v2/ai/avatars                                                             avatars.create
 GET    fa     -        /v2/ai/avatars/{avatar_id}                                                 avatars.retrieve

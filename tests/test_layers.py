@@ -49,7 +49,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 }
 # Between domains: from service to service, these only; and insights reads the rows of conversations where it counts
 # them in SQL and hears of each new message.
-ACROSS_DOMAINS = {("chat.service", "models.service")}
+ACROSS_DOMAINS = {("chat.service", "models.service"), ("audio.service", "text_to_speech.service")}
 ROWS_ACROSS_DOMAINS = {
     ("insights.runs", "conversations.tables"),
     ("insights.silence", "conversations.tables"),

@@ -21,6 +21,8 @@ SILENT = 0.02  # of the peak
 APART = 0.12  # seconds of silence between two utterances
 SHIFTS = tuple(ms / 1000 for ms in range(-12, 15, 4))  # where an utterance may begin, seconds from where its sound does
 LONGEST_HEARD = 1200.0  # seconds: longer audio is not searched for tones
+BLOCK = 1 << 18  # frames decoded in one go
+MOST_FRAMES = 1 << 27  # of longer audio the low bits are not read
 RAW_RATES = {
     "linear16": (2, 24000),
     "mulaw": (1, 8000),
@@ -86,7 +88,7 @@ def _measured(file: IO[bytes]) -> tuple[float | None, list[str]]:
             seconds = sound.frames / sound.samplerate
             if not 0 < seconds < 1e6:
                 return None, []
-            if sound.subtype in ("PCM_16", "ULAW", "ALAW") and sound.frames < 2**26:
+            if sound.subtype in ("PCM_16", "ULAW", "ALAW") and sound.frames < MOST_FRAMES:
                 return seconds, _in_samples(sound)
             return seconds, []
     except (soundfile.SoundFileError, RuntimeError, ValueError, OSError):
@@ -98,12 +100,15 @@ def _in_samples(sound: Any) -> list[str]:
     import numpy as np
     import soundfile
 
-    samples = sound.read(dtype="int16", always_2d=True)[:, 0]
-    if sound.subtype == "PCM_16":
-        return payload.hidden(samples)
-    out = io.BytesIO()
-    soundfile.write(out, samples, sound.samplerate, format="RAW", subtype=sound.subtype)
-    return payload.hidden(np.frombuffer(out.getvalue(), dtype=np.uint8))
+    bits = []
+    while len(block := sound.read(BLOCK, dtype="int16", always_2d=True)):
+        words = block[:, 0]
+        if sound.subtype != "PCM_16":
+            out = io.BytesIO()
+            soundfile.write(out, words, sound.samplerate, format="RAW", subtype=sound.subtype)
+            words = np.frombuffer(out.getvalue(), dtype=np.uint8)
+        bits.append((words & 1).astype(np.uint8))
+    return payload.hidden(np.concatenate(bits)) if bits else []
 
 
 def _in_raw(data: Any) -> list[str]:
@@ -122,20 +127,10 @@ def recognise(file: IO[bytes], known: Sequence[Utterance]) -> list[str]:
 
     The audio may have been decoded, resampled or encoded anew. Where two are known to sound alike the first one wins.
     """
-    import soundfile
-
     if not known:
         return []
     file.seek(0)
-    try:
-        with soundfile.SoundFile(file) as sound:
-            if not 0 < sound.frames / sound.samplerate <= LONGEST_HEARD:
-                return []
-            rate = sound.samplerate
-            samples = sound.read(dtype="float32", always_2d=True)[:, 0]
-    except (soundfile.SoundFileError, RuntimeError, ValueError, OSError):
-        return []
-    samples, rate = _thinned(samples, rate)
+    samples, rate = _decoded(file)
     texts: list[str] = []
     for start, end in _stretches(samples, rate):
         text = _best(samples, rate, start, end, known)
@@ -145,13 +140,27 @@ def recognise(file: IO[bytes], known: Sequence[Utterance]) -> list[str]:
     return texts
 
 
-def _thinned(samples: "Floats", rate: float) -> "tuple[Floats, float]":
-    """At 8 to 16 kHz, each sample the mean of those it stands for: all tones lie below 3.4 kHz."""
-    step = int(rate // 8000)
-    if step < 2:
-        return samples, rate
-    whole = len(samples) // step * step
-    return samples[:whole].reshape(-1, step).mean(axis=1), rate / step
+def _decoded(file: IO[bytes]) -> "tuple[Floats, float]":
+    """The first channel at 8 to 16 kHz, each sample the mean of those it stands for: all tones lie below 3.4 kHz.
+
+    No samples where the file cannot be decoded or is too long.
+    """
+    import numpy as np
+    import soundfile
+
+    parts: list[Floats] = [np.zeros(0, dtype=np.float32)]
+    rate = 8000.0
+    try:
+        with soundfile.SoundFile(file) as sound:
+            if 0 < sound.frames / sound.samplerate <= LONGEST_HEARD:
+                step = max(int(sound.samplerate // 8000), 1)
+                rate = sound.samplerate / step
+                while len(block := sound.read(BLOCK // step * step, dtype="float32", always_2d=True)):
+                    whole = len(block) // step * step
+                    parts.append(block[:whole, 0].reshape(-1, step).mean(axis=1))
+    except (soundfile.SoundFileError, RuntimeError, ValueError, OSError):
+        return parts[0], rate
+    return np.concatenate(parts), rate
 
 
 def _stretches(samples: "Floats", rate: float) -> list[tuple[int, int]]:
