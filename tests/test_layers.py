@@ -56,6 +56,7 @@ ROWS_ACROSS_DOMAINS = {
     ("insights.aggregates", "conversations.tables"),
     ("insights.aggregates", "conversations.filters"),
     ("conversations.service", "insights.silence"),
+    ("reports.service", "audio.tables"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
