@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from mock_server.audio.formats import CONTENT_TYPES
 from mock_server.domains.text_to_speech import service, voices, wire
 from mock_server.domains.text_to_speech.service import Speech
 from mock_server.engine.answers import Chunks, as_json
@@ -14,7 +15,7 @@ from mock_server.world import Call, CallDep
 
 router = APIRouter(route_class=LeanRoute)
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-AUDIO: dict[str, Any] = {"audio/*": BINARY}
+AUDIO: dict[str, Any] = dict.fromkeys(CONTENT_TYPES.values(), BINARY)
 SPOKEN: dict[int | str, dict[str, Any]] = {
     200: {"model": wire.Base64Answer, "description": "Audio, or JSON for the other output types.", "content": AUDIO}
 }
@@ -48,7 +49,12 @@ async def _sound(call: Call, speech: Speech) -> Response:
     return Chunks(await service.audio(call, speech), speech.format.content_type())
 
 
-@router.get("/v2/text-to-speech/speech/{audio_id}", operation_id="text_to_speech.retrieve_audio", responses=HEARD)
+@router.get(
+    "/v2/text-to-speech/speech/{audio_id}",
+    operation_id="text_to_speech.retrieve_audio",
+    response_class=Response,
+    responses=HEARD,
+)
 async def retrieve_audio(call: CallDep, audio_id: str) -> Response:
     """The audio that `output_type: audio_id` gave the address of."""
     return await _sound(call, service.get(call, audio_id))
@@ -67,7 +73,7 @@ async def list_voices(
     return as_json({"voices": [voice.model_dump() for voice in voices.listed(call, provider, api_key)]})
 
 
-@router.post("/v2/audio/speech", operation_id="openai.audio.create_speech", responses=HEARD)
+@router.post("/v2/audio/speech", operation_id="openai.audio.create_speech", response_class=Response, responses=HEARD)
 async def create_speech(call: CallDep, body: wire.OpenAISpeechRequest) -> Response:
     """Speech from text as the OpenAI SDK asks for it."""
     speech = service.plan_openai(call, body)
