@@ -125,7 +125,9 @@ def test_a_payload_that_grows_beyond_measure_is_not_ours() -> None:
     assert payload.unpack(zlib.crc32(body).to_bytes(4, "big") + body) is None
 
 
-@pytest.mark.parametrize("data", [b"", b"R", b"RIFF", b"\x1aE\xdf\xa3", b"\x1aE\xdf\xa3" * 99, bytes(3000), b"\xff\xfb" * 999])
+@pytest.mark.parametrize(
+    "data", [b"", b"R", b"RIFF", b"\x1aE\xdf\xa3", b"\x1aE\xdf\xa3" * 99, bytes(3000), b"\xff\xfb" * 999]
+)
 def test_what_is_no_audio_is_not_measured(data: bytes) -> None:
     found = hearing.read(io.BytesIO(data))
 
@@ -153,7 +155,9 @@ def test_a_webm_is_as_long_as_its_header_or_its_last_cluster_says() -> None:
     import struct
 
     head = element(b"\x1a\x45\xdf\xa3", b"")
-    info = element(b"\x15\x49\xa9\x66", element(b"\x2a\xd7\xb1", b"\x0f\x42\x40") + element(b"\x44\x89", struct.pack(">d", 7250)))
+    info = element(
+        b"\x15\x49\xa9\x66", element(b"\x2a\xd7\xb1", b"\x0f\x42\x40") + element(b"\x44\x89", struct.pack(">d", 7250))
+    )
     cluster = element(b"\x1f\x43\xb6\x75", element(b"\xe7", b"\x1c\x52") + bytes(9))
     live = b"\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff"
 
