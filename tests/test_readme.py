@@ -109,7 +109,7 @@ def test_the_transcript_file_works(start, tmp_path):
     (tmp_path / "transcripts" / "mine.yaml").write_text(fixture)
 
     client = start(fixtures=(tmp_path,))
-    answer = client.post("/ai/audio/transcriptions", files={"file": ("greeting-1.mp3", b"any bytes")})
+    answer = client.post("/ai/audio/transcriptions", files={"file": ("greeting-1.wav", b"any bytes")})
 
     assert answer.json() == {"text": "Hello, I would like to speak to somebody about my order."}
 

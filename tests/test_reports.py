@@ -82,7 +82,7 @@ def test_a_link_works_where_the_admin_api_asks_for_a_token(start):
 
 
 def test_a_report_counts_its_own_time_and_account_only(january):
-    transcribe(january.as_key("another"), TWO_SECONDS)
+    transcribe(january.as_key(january.key + "-2"), TWO_SECONDS)
     edge = {"start_date": "2026-01-15T12:00:00Z", "end_date": "2026-01-15T12:00:00Z"}
     after = {"start_date": "2026-01-15T12:00:01Z", "end_date": "2026-01-16T12:00:00Z"}
     for dates in (edge, after):
@@ -103,7 +103,7 @@ def test_a_deleted_report_is_gone(january):
 
 def test_another_accounts_report_is_not_found(january):
     made = january.post(BATCH, MONTH).json()["data"]
-    other = january.as_key("another")
+    other = january.as_key(january.key + "-2")
 
     assert other.get(f"{BATCH}/{made['id']}").json()["errors"][0]["code"] == "10005"
     assert other.request("DELETE", f"{BATCH}/{made['id']}").status_code == 404
@@ -141,7 +141,7 @@ def test_usage(january):
     assert (usage["transcriptions"], usage["duration_sec"]) == (2, 4.0)
     assert [row["model"] for row in usage["by_model"]] == ["deepgram/nova-3", "distil-whisper/distil-large-v2"]
     assert january.get(USAGE).json()["data"]["transcriptions"] == 2
-    assert january.as_key("another").get(USAGE).json()["data"]["transcriptions"] == 0
+    assert january.as_key(january.key + "-2").get(USAGE).json()["data"]["transcriptions"] == 0
     assert january.get(USAGE, params={"start_date": "x"}).status_code == 400
 
 
