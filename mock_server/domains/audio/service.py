@@ -75,7 +75,7 @@ async def transcribe(call: Call, request: Request) -> Transcript:
 
 def check(call: Call, request: Request) -> None:
     """The rules between fields. Raises BadRequest, Invalid."""
-    if call.quirk("bodies_mended"):
+    if call.quirk("requests_mended"):
         return
     if request.model not in wire.MODELS:
         raise Invalid([_enum("model", wire.MODELS)])
@@ -161,7 +161,7 @@ async def _fetched(call: Call, request: Request) -> IO[bytes] | None:
     """The audio at file_url; None where the guard does not let the call out. Raises BadRequest when it cannot be had."""
     if not request.file_url:
         return None
-    lenient, egress = call.quirk("bodies_mended"), call.world.egress
+    lenient, egress = call.quirk("requests_mended"), call.world.egress
     try:
         parts = urlsplit(request.file_url)
         port = parts.port or (443 if parts.scheme == "https" else 80)

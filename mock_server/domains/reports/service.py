@@ -160,14 +160,14 @@ def _synthesised(call: Call, id: str) -> dict[str, Any]:
 
 def _dates(call: Call, body: ReportRequest) -> tuple[int, int]:
     """Start and end in ms since the epoch. At most a month apart. Raises BadRequest."""
-    if call.quirk("bodies_mended") and (body.start_date is None or body.end_date is None):
+    if call.quirk("requests_mended") and (body.start_date is None or body.end_date is None):
         return 0, 0
     for name in ("start_date", "end_date"):
         if getattr(body, name) is None:
             raise BadRequest(f"The '{name}' parameter is required.", source={"pointer": f"/{name}"})
     start = _instant(call, "start_date", body.start_date or "", "pointer")
     end = _instant(call, "end_date", body.end_date or "", "pointer")
-    if call.quirk("bodies_mended"):
+    if call.quirk("requests_mended"):
         return start, end
     if end < start:
         raise BadRequest("end_date lies before start_date.", source={"pointer": "/end_date"})
@@ -190,7 +190,7 @@ def _instant(call: Call, name: str, text: str, place: str = "parameter") -> int:
     where = {place: f"/{name}" if place == "pointer" else name}
     try:
         instant = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        if instant.tzinfo is None and not call.quirk("bodies_mended"):
+        if instant.tzinfo is None and not call.quirk("requests_mended"):
             raise ValueError
         return round(instant.timestamp() * 1000)
     except (ValueError, OverflowError):

@@ -14,7 +14,7 @@ ROWS: TypeAdapter[dict[str, dict[str, dict[str, bool | list[str]]]]] = TypeAdapt
 
 def listed(call: Call, provider: str | None, service_type: str | None) -> list[wire.Provider]:
     """Models of one provider or all; with a service type those that have it, and only it. Raises BadRequest."""
-    lenient = call.quirk("bodies_mended")
+    lenient = call.quirk("requests_mended")
     exact = call.quirk("provider_names_exact")
     if provider is not None:
         name = provider if exact else provider.lower()

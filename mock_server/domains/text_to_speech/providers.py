@@ -62,7 +62,7 @@ class Wish:
 
 def wish(call: Call, body: SpeechRequest) -> Wish:
     """What a request asks for. Raises Invalid for a bad field, SpeechFailed for what the provider does not make."""
-    lenient = call.quirk("bodies_mended")
+    lenient = call.quirk("requests_mended")
     provider, model, voice = _speaker(call, body, lenient)
     asked = _asked(body, provider)
     rules = _rules(provider, model)

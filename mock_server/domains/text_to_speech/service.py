@@ -62,7 +62,7 @@ def plan_openai(call: Call, body: OpenAISpeechRequest) -> Speech:
     name = body.voice if isinstance(body.voice, str) else body.voice.id
     format = formats.named(body.response_format)
     if format is None:
-        if not call.quirk("bodies_mended"):
+        if not call.quirk("requests_mended"):
             raise SpeechFailed(f"Format {body.response_format!r} is not supported.")
         format = "mp3"
     head = name.partition(".")[0].lower()
@@ -72,7 +72,7 @@ def plan_openai(call: Call, body: OpenAISpeechRequest) -> Speech:
 
 def _speech(call: Call, text: str, wish: providers.Wish, ssml: bool = False) -> Speech:
     if len(text) > MOST_CHARACTERS:
-        if not call.quirk("bodies_mended"):
+        if not call.quirk("requests_mended"):
             raise SpeechFailed(f"The text has {len(text)} characters; the limit is {MOST_CHARACTERS}.")
         text = text[:MOST_CHARACTERS]
     if ssml:

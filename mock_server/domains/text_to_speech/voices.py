@@ -16,7 +16,7 @@ ROWS: TypeAdapter[dict[str, list[dict[str, Any]]]] = TypeAdapter(dict[str, list[
 def listed(call: Call, provider: str | None, api_key: str | None) -> list[Voice]:
     """Every voice, or a provider's. Raises VoicesFailed for an unknown provider, or one that needs a key."""
     voices = read(call.world)
-    lenient = call.quirk("bodies_mended")
+    lenient = call.quirk("requests_mended")
     if provider is None:
         return [v for v in voices if api_key or v.provider not in WITH_A_KEY]
     name = provider if call.quirk("provider_names_exact") else provider.lower()
