@@ -140,6 +140,14 @@ def test_live_asks_for_text_and_voice(start):
     assert live.post(SPEECH, {"text": "hi", "voice": "Telnyx.Natural.armon"}).status_code == 200
 
 
+def test_stub_answers_json_to_who_accepts_nothing_else(start):
+    stub = start(profile="stub")
+    sdk = telnyx.Telnyx(api_key=stub.key, base_url=stub.v2, max_retries=0)
+
+    assert base64.b64decode(sdk.text_to_speech.generate_speech(text="Hi!").base64_audio).startswith(b"ID3")
+    assert stub.post(SPEECH, {"text": "Hi!"}).headers["content-type"] == "audio/mpeg"
+
+
 def test_speed_shortens_speech(client):
     text = "One two three four five six seven eight nine ten."
     slow, fast = (

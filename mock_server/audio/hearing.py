@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from mock_server.audio import containers, payload
-from mock_server.audio.tones import CODA, GAP, HIGH, LOW, Utterance
+from mock_server.audio.tones import GAP, HIGH, LOW, Utterance
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 ENOUGH = 0.7  # of the tones of an utterance must be heard; by chance it is an eighth
+CERTAIN = 0.98  # nothing better is looked for
 SILENT = 0.02  # of the peak
 APART = 0.12  # seconds of silence between two utterances
 SHIFTS = tuple(ms / 1000 for ms in range(-12, 15, 4))  # where an utterance may begin, seconds from where its sound does
@@ -127,13 +128,16 @@ def recognise(file: IO[bytes], known: Sequence[Utterance]) -> list[str]:
 
     The audio may have been decoded, resampled or encoded anew. Where two are known to sound alike the first one wins.
     """
+    import numpy as np
+
     if not known:
         return []
     file.seek(0)
     samples, rate = _decoded(file)
     texts: list[str] = []
+    symbols = [np.frombuffer(utterance.symbols(), dtype=np.uint8) for utterance in known]
     for start, end in _stretches(samples, rate):
-        text = _best(samples, rate, start, end, known)
+        text = _best(samples, rate, start, end, known, symbols)
         if text is None:
             return []
         texts.append(text)
@@ -178,18 +182,19 @@ def _stretches(samples: "Floats", rate: float) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(starts, ends, strict=True) if b - a > 0.02 * rate]
 
 
-def _best(samples: "Floats", rate: float, start: int, end: int, known: Sequence[Utterance]) -> str | None:
+def _best(
+    samples: "Floats",
+    rate: float,
+    start: int,
+    end: int,
+    known: Sequence[Utterance],
+    melodies: "Sequence[NDArray[np.uint8]]",
+) -> str | None:
     """The known utterance that a stretch of sound is."""
-    import numpy as np
-
     length = (end - start) / rate
     best, found = ENOUGH, None
     tones: dict[tuple[float, float, int, float], Any] = {}
-    for utterance in known:
-        count = round(length / utterance.slot)
-        if count > len(utterance.text) + CODA + 4:
-            continue
-        symbols = np.frombuffer(utterance.symbols(), dtype=np.uint8)
+    for utterance, symbols in zip(known, melodies, strict=True):
         if abs(len(symbols) * utterance.slot - length) > max(0.12, 0.02 * length):
             continue
         chords = symbols != GAP
@@ -202,6 +207,8 @@ def _best(samples: "Floats", rate: float, start: int, end: int, known: Sequence[
             score = float(((low == symbols % 8)[chords].mean() + (high == symbols // 8)[chords].mean()) / 2)
             if score > best:
                 best, found = score, utterance.text
+        if best > CERTAIN:
+            break
     return found
 
 

@@ -1,6 +1,5 @@
 """Text to speech over REST: the vendor's two paths, audio kept for later, voices, and the OpenAI SDK's path."""
 
-from base64 import b64encode
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -9,7 +8,7 @@ from starlette.responses import Response
 from mock_server.audio.formats import CONTENT_TYPES
 from mock_server.domains.text_to_speech import service, voices, wire
 from mock_server.domains.text_to_speech.service import Speech
-from mock_server.engine.answers import Chunks, as_json
+from mock_server.engine.answers import Chunks, Ready, as_json
 from mock_server.engine.route import LeanRoute
 from mock_server.world import Call, CallDep
 
@@ -40,8 +39,10 @@ async def _generate(call: Call, body: wire.SpeechRequest | None) -> Response:
     output = body.output_type if body else "binary_output"
     if output == "audio_id":
         return as_json({"audio_url": call.url(f"/v2/text-to-speech/speech/{id}")})
-    if output == "base64_output":
-        return as_json({"base64_audio": b64encode(await service.audio(call, speech)).decode()})
+    if output == "base64_output" or (
+        call.quirk("speech_as_accepted") and call.exchange.headers.get(b"accept") == b"application/json"
+    ):
+        return Ready(await service.audio_in_json(call, speech))
     return await _sound(call, speech)
 
 

@@ -2,6 +2,7 @@
 
 import html
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -110,6 +111,16 @@ def get(call: Call, id: str) -> Speech:
 async def audio(call: Call, speech: Speech) -> bytes:
     """The bytes of a file of it, made by the worker."""
     return await call.world.worker.run(partial(formats.speak, speech.utterance, speech.format, speech.volume))
+
+
+async def audio_in_json(call: Call, speech: Speech) -> bytes:
+    """The same in base64, as the JSON that the API answers with: large, so made by the worker, too."""
+
+    def make() -> bytes:
+        audio = formats.speak(speech.utterance, speech.format, speech.volume)
+        return b'{"base64_audio":"' + b64encode(audio) + b'"}'
+
+    return await call.world.worker.run(make)
 
 
 def known(store: Store, account: str) -> list[Utterance]:
