@@ -21,7 +21,7 @@ from mock_server.engine.operations import Operation, Operations
 from mock_server.world import Call, World
 
 DOCUMENTS = frozenset({"/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
-ADMIN_ROOMS = ("insights",)  # domains with an admin router of their own, in admin.py
+ADMIN_ROOMS = ("insights", "reports")  # domains with an admin router of their own, in admin.py
 CORS: dict[str, Any] = {
     "allow_origins": ["*"],
     "allow_methods": ["*"],
@@ -65,10 +65,16 @@ class App:
 
     def _check_fixtures(self) -> None:
         """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
+        from mock_server.domains.audio import transcripts
         from mock_server.domains.models.service import read
+        from mock_server.domains.speech_to_text import service as speech_to_text
+        from mock_server.domains.text_to_speech import voices
 
         self.world.replies.load()
         read(self.world)
+        speech_to_text.read(self.world)
+        voices.read(self.world)
+        transcripts.read(self.world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

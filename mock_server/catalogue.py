@@ -56,7 +56,7 @@ DELETE fa     -        /v2/ai/assistants/{assistant_id}/versions/{version_id}   
 GET    fa     -        /v2/ai/assistants/{assistant_id}/versions/{version_id}                     assistants.versions.retrieve
 POST   fa     -        /v2/ai/assistants/{assistant_id}/versions/{version_id}                     assistants.versions.update
 POST   fa     -        /v2/ai/assistants/{assistant_id}/versions/{version_id}/promote             assistants.versions.promote
-POST   fa     -        /v2/ai/audio/transcriptions                                                audio.transcribe
+POST   fa     audio    /v2/ai/audio/transcriptions                                                audio.transcribe
 GET    fa     -        /v2/ai/avatars                                                             avatars.list
 POST   fa     -        /v2/ai/avatars                                                             avatars.create
 GET    fa     -        /v2/ai/avatars/{avatar_id}                                                 avatars.retrieve
@@ -199,22 +199,22 @@ GET    fa     -        /v2/ai/tools/{tool_id}                                   
 PATCH  fa     -        /v2/ai/tools/{tool_id}                                                     tools.update
 GET    fa     -        /v2/ai/tts/voices                                                          ai.list_voices
 POST   fa     -        /v2/ai/typesafe/v1/systemone                                               typesafe.v1.systemone
-POST   std    -        /v2/audio/speech                                                           openai.audio.create_speech
-GET    std    -        /v2/legacy/reporting/batch_detail_records/speech_to_text                   legacy.reporting.batch_detail_records.speech_to_text.list
-POST   std    -        /v2/legacy/reporting/batch_detail_records/speech_to_text                   legacy.reporting.batch_detail_records.speech_to_text.create
-DELETE std    -        /v2/legacy/reporting/batch_detail_records/speech_to_text/{id}              legacy.reporting.batch_detail_records.speech_to_text.delete
-GET    std    -        /v2/legacy/reporting/batch_detail_records/speech_to_text/{id}              legacy.reporting.batch_detail_records.speech_to_text.retrieve
-GET    std    -        /v2/legacy/reporting/usage_reports/speech_to_text                          legacy.reporting.usage_reports.retrieve_speech_to_text
+POST   std    text_to_speech /v2/audio/speech                                                     openai.audio.create_speech
+GET    std    reports  /v2/legacy/reporting/batch_detail_records/speech_to_text                   legacy.reporting.batch_detail_records.speech_to_text.list
+POST   std    reports  /v2/legacy/reporting/batch_detail_records/speech_to_text                   legacy.reporting.batch_detail_records.speech_to_text.create
+DELETE std    reports  /v2/legacy/reporting/batch_detail_records/speech_to_text/{id}              legacy.reporting.batch_detail_records.speech_to_text.delete
+GET    std    reports  /v2/legacy/reporting/batch_detail_records/speech_to_text/{id}              legacy.reporting.batch_detail_records.speech_to_text.retrieve
+GET    std    reports  /v2/legacy/reporting/usage_reports/speech_to_text                          legacy.reporting.usage_reports.retrieve_speech_to_text
 POST   std    messages /v2/messages                                                               messages.send
-GET    stt    -        /v2/speech-to-text/providers                                               speech_to_text.list_providers
+GET    stt    speech_to_text /v2/speech-to-text/providers                                         speech_to_text.list_providers
 GET    stt    -        /v2/speech-to-text/transcription                                           speech_to_text.retrieve_transcription
 WS     stt    -        /v2/speech-to-text/transcription                                           speech_to_text.transcribe
-POST   std    -        /v2/text-to-speech                                                         text_to_speech.generate
+POST   map    text_to_speech /v2/text-to-speech                                                   text_to_speech.generate
 GET    std    -        /v2/text-to-speech/speech                                                  text_to_speech.retrieve_speech
-POST   map    -        /v2/text-to-speech/speech                                                  text_to_speech.generate_speech
+POST   map    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.generate_speech
 WS     std    -        /v2/text-to-speech/speech                                                  text_to_speech.stream
-GET    std    -        /v2/text-to-speech/speech/{audio_id}                                       text_to_speech.retrieve_audio
-GET    std    -        /v2/text-to-speech/voices                                                  text_to_speech.list_voices
+GET    std    text_to_speech /v2/text-to-speech/speech/{audio_id}                                 text_to_speech.retrieve_audio
+GET    std    text_to_speech /v2/text-to-speech/voices                                            text_to_speech.list_voices
 """
 UPLOADS = frozenset({"audio.transcribe"})
 # Those that take an Idempotency-Key, as the official Python SDK's request options and the vendor's reference have it.

@@ -24,6 +24,7 @@ from mock_server.engine.pacing import Pacing
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
 from mock_server.engine.webhooks import Webhooks
+from mock_server.engine.worker import Worker
 
 if TYPE_CHECKING:
     from mock_server.engine.store import Store, Transaction
@@ -52,6 +53,7 @@ class World:
         self.egress = Egress(settings.egress_allow)
         self.outbox = Outbox(self.clock)
         self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
+        self.worker = Worker()
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
         if settings.db is not None:
             _ = self.store
@@ -99,6 +101,7 @@ class World:
     async def close(self) -> None:
         await self.outbox.close()
         await self.egress.close()
+        await self.worker.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -158,6 +161,12 @@ class Call:
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
+
+    def url(self, path: str) -> str:
+        """The address of a path on this server, as the client reached it."""
+        headers = self.exchange.headers
+        scheme = "https" if headers.get(b"x-forwarded-proto", b"").lower() == b"https" else "http"
+        return f"{scheme}://{headers.get(b'host', b'localhost').decode('latin-1')}{path}"
 
     def transaction(self) -> "Transaction":
         """The store's transaction for this request: all or nothing, and no `await` inside.

@@ -34,7 +34,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "base": set(),
     "engine": {"base"},
     "world": {"base", "engine"},
-    "domains": {"base", "engine", "world"},
+    "audio": set(),
+    "domains": {"base", "engine", "world", "audio"},
     "admin": {"base", "engine", "world"},
     "catalogue": {"base", "engine"},
     "documents": {"base", "engine", "world", "catalogue"},
@@ -48,19 +49,20 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 }
 # Between domains: from service to service, these only; and insights reads the rows of conversations where it counts
 # them in SQL and hears of each new message.
-ACROSS_DOMAINS = {("chat.service", "models.service")}
+ACROSS_DOMAINS = {("chat.service", "models.service"), ("audio.service", "text_to_speech.service")}
 ROWS_ACROSS_DOMAINS = {
     ("insights.runs", "conversations.tables"),
     ("insights.silence", "conversations.tables"),
     ("insights.aggregates", "conversations.tables"),
     ("insights.aggregates", "conversations.filters"),
     ("conversations.service", "insights.silence"),
+    ("reports.service", "audio.tables"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
 NOT_FOR_BASE = {"fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "uvicorn", "httpx"}
 # Fields of the World that never change after the start; every other one is reset.
-CONSTANT = {"settings", "quirks", "ids", "pacing", "egress"}
+CONSTANT = {"settings", "quirks", "ids", "pacing", "egress", "worker"}
 
 
 def modules() -> dict[str, Path]:

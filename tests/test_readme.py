@@ -98,7 +98,7 @@ def test_node_blocks(start, node_modules, code):
 
 
 def test_the_reply_file_works(start, tmp_path):
-    (fixture,) = [code for language, code in BLOCKS if language == "yaml"]
+    (fixture,) = [code for language, code in BLOCKS if language == "yaml" and "reply:" in code]
     (tmp_path / "replies").mkdir()
     (tmp_path / "replies" / "mine.yaml").write_text(fixture)
 
@@ -107,6 +107,17 @@ def test_the_reply_file_works(start, tmp_path):
 
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"city": "Chicago"}'}
+
+
+def test_the_transcript_file_works(start, tmp_path):
+    (fixture,) = [code for language, code in BLOCKS if language == "yaml" and "transcripts:" in code]
+    (tmp_path / "transcripts").mkdir()
+    (tmp_path / "transcripts" / "mine.yaml").write_text(fixture)
+
+    client = start(fixtures=(tmp_path,))
+    answer = client.post("/ai/audio/transcriptions", files={"file": ("greeting-1.wav", b"any bytes")})
+
+    assert answer.json() == {"text": "Hello, I would like to speak to somebody about my order."}
 
 
 def test_links_lead_somewhere():

@@ -1,7 +1,7 @@
 """Every error a client can be told, and how each wire dialect spells it. No HTTP library, no domain.
 
     ApiError
-    ├── BadRequest 400 10015 ── InvalidJson 10023, InvalidFilter 10031
+    ├── BadRequest 400 10015 ── InvalidJson 10023, InvalidFilter 10031, SpeechFailed 90103, VoicesFailed 90104
     ├── AuthenticationFailed 401 10009
     ├── AuthorizationFailed 403 10010 ── FeatureNotEnabled 20015
     ├── NotFound 404 10005
@@ -74,6 +74,16 @@ class InvalidJson(BadRequest):
 
 class InvalidFilter(BadRequest):
     code, title, default_detail = "10031", "Invalid request filter", "The request filter is invalid."
+
+
+class SpeechFailed(BadRequest):
+    code, title = "90103", "Failed to produce text to speech"
+    default_detail = "An unexpected error occurred, please contact support@telnyx.com if the problem persists."
+
+
+class VoicesFailed(BadRequest):
+    code, title = "90104", "Failed to list voices"
+    default_detail = "An unexpected error occurred, please contact support@telnyx.com if the problem persists."
 
 
 class AuthenticationFailed(ApiError):

@@ -15,6 +15,8 @@ from mock_server.base.errors import ApiError, Dialect, render
 JSON = (b"content-type", b"application/json")
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
+CHUNK = 16 * 1024  # bytes
+
 
 class Ready(Response):
     """Bytes with their headers, built without Starlette's header bookkeeping: this is every request's path."""
@@ -82,6 +84,22 @@ class Stream(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             left.cancel()
+
+
+class Chunks(Response):
+    """Bytes of a media type, sent chunked: without a content length."""
+
+    def __init__(self, body: bytes, media_type: str) -> None:
+        self.status_code = 200
+        self.raw_headers = [(b"content-type", media_type.encode())]
+        self.background = None
+        self._parts = [body[start : start + CHUNK] for start in range(0, len(body), CHUNK)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        for part in self._parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 class Silence(Response):

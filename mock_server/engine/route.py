@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mock_server.base.errors import ApiError, ExpectedJson, Invalid, InvalidJson, Issue
+from mock_server.base.errors import ApiError, BadRequest, ExpectedJson, Invalid, InvalidJson, Issue
 from mock_server.engine.answers import as_json, of_error
 from mock_server.engine.defaults import complete
 from mock_server.engine.exchange import Exchange
@@ -76,7 +76,8 @@ class LeanRoute(APIRoute):
             except HTTPException as error:
                 if error.status_code != 400:
                     raise
-                return of_error(InvalidJson(), exchange.operation.dialect)
+                wrong = InvalidJson() if takes_json else BadRequest(f"The form cannot be read: {error.detail}")
+                return of_error(wrong, exchange.operation.dialect)
 
         return handle
 

@@ -8,6 +8,7 @@ EMULATED = {o.id: o for o in catalogue.operations() if o.room is not None and o.
 # What the vendor's documentation prints for each operation: httpx arguments. Those not named are sent without any.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "messages.send": {"json": {"to": "+13125550001", "from": "+13125550002", "text": "Hello"}},
+    "openai.audio.create_speech": {"json": {"model": "tts-1-hd", "voice": "astra", "input": "Hello, world!"}},
     "audio.transcribe": {
         "data": {
             "file_url": "https://example.com/file.mp3",

@@ -1,0 +1,229 @@
+"""Hearing: the text that a file of audio carries, how long it lasts, and whose utterances its tones are."""
+
+import io
+import mmap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from mock_server.audio import containers, payload
+from mock_server.audio.tones import GAP, HIGH, LOW, Utterance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+ENOUGH = 0.7  # of the tones of an utterance must be heard; by chance it is an eighth
+CERTAIN = 0.98  # nothing better is looked for
+SILENT = 0.02  # of the peak
+APART = 0.12  # seconds of silence between two utterances
+SHIFTS = tuple(ms / 1000 for ms in range(-12, 15, 4))  # where an utterance may begin, seconds from where its sound does
+LONGEST_HEARD = 1200.0  # seconds: longer audio is not searched for tones
+BLOCK = 1 << 18  # frames decoded in one go
+MOST_FRAMES = 1 << 27  # of longer audio the low bits are not read
+RAW_RATES = {
+    "linear16": (2, 24000),
+    "mulaw": (1, 8000),
+    "alaw": (1, 8000),
+}  # bytes a sample, rate taken where none is told
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """`texts`: what the audio carries, in order. `seconds`: None where it cannot be measured."""
+
+    texts: Sequence[str]
+    seconds: float | None
+
+
+def join(texts: Sequence[str]) -> str:
+    """Texts said one after the other as one."""
+    whole = ""
+    for text in texts:
+        whole += (" " if whole and text and not whole[-1].isspace() and not text[0].isspace() else "") + text
+    return whole
+
+
+@contextmanager
+def mapped(file: IO[bytes]) -> Iterator[Any]:
+    """The bytes of a file on disk or in memory without a copy of them."""
+    file.seek(0, io.SEEK_END)
+    if not file.tell():
+        yield b""
+    elif isinstance(file, io.BytesIO):
+        yield file.getvalue()
+    else:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
+
+
+def read(file: IO[bytes], kind: str | None = None) -> Heard:
+    """What a file carries and how long it is. `kind` names the format of raw audio: linear16, mulaw or alaw.
+
+    Takes as long as reading the file does; decodes only containers whose samples keep their low bits.
+    """
+    with mapped(file) as data:
+        texts = payload.marked(data)
+        seconds = containers.seconds(data)
+        if seconds is None:
+            file.seek(0)
+            seconds, exact = _measured(file)
+            texts = texts or exact
+        if seconds is None and len(data):
+            texts = texts or _in_raw(data)
+            if kind in RAW_RATES:
+                width, rate = RAW_RATES[kind]
+                seconds = len(data) / width / rate
+        return Heard(texts, seconds)
+
+
+def _measured(file: IO[bytes]) -> tuple[float | None, list[str]]:
+    """The duration of what libsndfile can open, and the text in its low bits where those are as they were written."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(file) as sound:
+            seconds = sound.frames / sound.samplerate
+            if not 0 < seconds < 1e6:
+                return None, []
+            if sound.subtype in ("PCM_16", "ULAW", "ALAW") and sound.frames < MOST_FRAMES:
+                return seconds, _in_samples(sound)
+            return seconds, []
+    except (soundfile.SoundFileError, RuntimeError, ValueError, OSError):
+        return None, []
+
+
+def _in_samples(sound: Any) -> list[str]:
+    """Low bits of the first channel; of G.711 the code words are made again, which gives back the very same."""
+    import numpy as np
+    import soundfile
+
+    bits = []
+    while len(block := sound.read(BLOCK, dtype="int16", always_2d=True)):
+        words = block[:, 0]
+        if sound.subtype != "PCM_16":
+            out = io.BytesIO()
+            soundfile.write(out, words, sound.samplerate, format="RAW", subtype=sound.subtype)
+            words = np.frombuffer(out.getvalue(), dtype=np.uint8)
+        bits.append((words & 1).astype(np.uint8))
+    return payload.hidden(np.concatenate(bits)) if bits else []
+
+
+def _in_raw(data: Any) -> list[str]:
+    """Low bits of bytes that name no format: as code words of G.711, then as 16-bit samples, at either half."""
+    import numpy as np
+
+    words = np.frombuffer(data, dtype=np.uint8)
+    try:
+        return payload.hidden(words) or payload.hidden(words[::2]) or payload.hidden(words[1::2])
+    finally:
+        del words  # a map cannot be closed while an array looks at it
+
+
+def recognise(file: IO[bytes], known: Sequence[Utterance]) -> list[str]:
+    """The texts of those known utterances whose tones are heard, in order; empty when something else is in between.
+
+    The audio may have been decoded, resampled or encoded anew. Where two are known to sound alike the first one wins.
+    """
+    import numpy as np
+
+    if not known:
+        return []
+    file.seek(0)
+    samples, rate = _decoded(file)
+    texts: list[str] = []
+    symbols = [np.frombuffer(utterance.symbols(), dtype=np.uint8) for utterance in known]
+    for start, end in _stretches(samples, rate):
+        text = _best(samples, rate, start, end, known, symbols)
+        if text is None:
+            return []
+        texts.append(text)
+    return texts
+
+
+def _decoded(file: IO[bytes]) -> "tuple[Floats, float]":
+    """The first channel at 8 to 16 kHz, each sample the mean of those it stands for: all tones lie below 3.4 kHz.
+
+    No samples where the file cannot be decoded or is too long.
+    """
+    import numpy as np
+    import soundfile
+
+    parts: list[Floats] = [np.zeros(0, dtype=np.float32)]
+    rate = 8000.0
+    try:
+        with soundfile.SoundFile(file) as sound:
+            if 0 < sound.frames / sound.samplerate <= LONGEST_HEARD:
+                step = max(int(sound.samplerate // 8000), 1)
+                rate = sound.samplerate / step
+                while len(block := sound.read(BLOCK // step * step, dtype="float32", always_2d=True)):
+                    whole = len(block) // step * step
+                    parts.append(block[:whole, 0].reshape(-1, step).mean(axis=1))
+    except (soundfile.SoundFileError, RuntimeError, ValueError, OSError):
+        return parts[0], rate
+    return np.concatenate(parts), rate
+
+
+def _stretches(samples: "Floats", rate: float) -> list[tuple[int, int]]:
+    """Where there is sound, between silences of APART seconds or more."""
+    import numpy as np
+
+    if not len(samples) or not np.isfinite(samples).all():
+        return []
+    loud = np.flatnonzero(np.abs(samples) > SILENT * float(np.abs(samples).max()))
+    if not len(loud):
+        return []
+    breaks = np.flatnonzero(np.diff(loud) > APART * rate)
+    starts = np.concatenate([loud[:1], loud[breaks + 1]])
+    ends = np.concatenate([loud[breaks], loud[-1:]])
+    return [(int(a), int(b)) for a, b in zip(starts, ends, strict=True) if b - a > 0.02 * rate]
+
+
+def _best(
+    samples: "Floats",
+    rate: float,
+    start: int,
+    end: int,
+    known: Sequence[Utterance],
+    melodies: "Sequence[NDArray[np.uint8]]",
+) -> str | None:
+    """The known utterance that a stretch of sound is."""
+    length = (end - start) / rate
+    best, found = ENOUGH, None
+    tones: dict[tuple[float, float, int, float], Any] = {}
+    for utterance, symbols in zip(known, melodies, strict=True):
+        if abs(len(symbols) * utterance.slot - length) > max(0.12, 0.02 * length):
+            continue
+        chords = symbols != GAP
+        for shift in SHIFTS:
+            key = (utterance.pitch, utterance.slot, len(symbols), shift)
+            if key not in tones:
+                at = start + shift * rate
+                tones[key] = _heard_tones(samples, rate, at, utterance.pitch, utterance.slot, len(symbols))
+            low, high = tones[key]
+            score = float(((low == symbols % 8)[chords].mean() + (high == symbols // 8)[chords].mean()) / 2)
+            if score > best:
+                best, found = score, utterance.text
+        if best > CERTAIN:
+            break
+    return found
+
+
+def _heard_tones(
+    samples: "Floats", rate: float, at: float, pitch: float, slot: float, count: int
+) -> "tuple[NDArray[np.intp], NDArray[np.intp]]":
+    """The strongest low and the strongest high tone of each chord, if the first one begins at sample `at`."""
+    import numpy as np
+
+    width = max(int(slot * rate * 0.8), 8)
+    starts = np.rint(at + (np.arange(count) + 0.1) * slot * rate).astype(np.int64)
+    padded = np.concatenate([samples, np.zeros(width, dtype=np.float32)])
+    places = np.clip(starts[:, None] + np.arange(width)[None, :], 0, len(padded) - 1)
+    frames = padded[places]
+    frequencies = np.array(LOW + HIGH) * pitch
+    turns = np.exp(-2j * np.pi * np.outer(np.arange(width) / rate, frequencies)).astype(np.complex64)
+    power = np.abs(frames @ turns)
+    return power[:, :8].argmax(axis=1), power[:, 8:].argmax(axis=1)

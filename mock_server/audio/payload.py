@@ -1,0 +1,114 @@
+"""The text inside the audio: an ASCII mark in containers, the low bits of samples or code words where there is none.
+
+Either way what is kept is the text's UTF-8, deflated where that is shorter, and a check sum: what does not match is not ours.
+"""
+
+import base64
+import binascii
+import re
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MARK = b"telnyx-ai-mock:1:"
+IN_CONTAINER = re.compile(re.escape(MARK) + rb"([A-Za-z0-9+/=]{8,200000});")
+MAGIC = b"\xa7TAM\x1b\xd2"
+HEAD = len(MAGIC) + 4
+MOST = 64 * 1024  # bytes of text, packed or not: more is not ours
+BLOCK = 1 << 20  # samples looked at in one go
+
+
+def pack(text: str) -> bytes:
+    """check sum (4), 1 when deflated (1), text."""
+    plain = text.encode("utf-8", "surrogatepass")
+    short = zlib.compress(plain, 9)
+    body = b"\1" + short if len(short) < len(plain) else b"\0" + plain
+    return zlib.crc32(body).to_bytes(4, "big") + body
+
+
+def unpack(packed: bytes) -> str | None:
+    """The text of `packed`, None where it is damaged or not ours. Never more than MOST bytes."""
+    check, body = packed[:4], packed[4:]
+    if len(packed) < 5 or zlib.crc32(body).to_bytes(4, "big") != check:
+        return None
+    plain = body[1:]
+    try:
+        if body[0]:
+            inflate = zlib.decompressobj()
+            plain = inflate.decompress(plain, MOST)
+            if inflate.unconsumed_tail:
+                return None
+        return plain.decode("utf-8", "surrogatepass")
+    except (zlib.error, UnicodeDecodeError):
+        return None
+
+
+def mark(text: str) -> bytes:
+    """The text for a tag or a chunk: ASCII letters only, ended by a semicolon."""
+    return MARK + base64.b64encode(pack(text)) + b";"
+
+
+def marked(data: Any) -> list[str]:
+    """Every text that a container carries in a mark, in order. `data`: bytes or a memory map."""
+    found = []
+    for match in IN_CONTAINER.finditer(data):
+        try:
+            text = unpack(base64.b64decode(match[1], validate=True))
+        except (binascii.Error, ValueError):
+            continue
+        if text is not None:
+            found.append(text)
+    return found
+
+
+def bits_needed(text: str) -> int:
+    """How many samples or code words `hide` takes for a text."""
+    return 8 * (HEAD + len(pack(text)))
+
+
+def hide(words: "NDArray[Any]", text: str) -> None:
+    """Write a text into the low bits of the first words, in place: 16-bit samples, or 8-bit code words of G.711."""
+    import numpy as np
+
+    packed = pack(text)
+    bits = np.unpackbits(np.frombuffer(MAGIC + len(packed).to_bytes(4, "big") + packed, dtype=np.uint8))
+    assert len(bits) <= len(words), "audio too short for its text"
+    words[: len(bits)] = (words[: len(bits)] & ~np.array(1, dtype=words.dtype)) | bits.astype(words.dtype)
+
+
+def hidden(words: "NDArray[Any]") -> list[str]:
+    """Every text in the low bits of `words`, in order, wherever each begins."""
+    import numpy as np
+
+    magic = np.unpackbits(np.frombuffer(MAGIC, dtype=np.uint8)).tobytes()
+    found: list[str] = []
+    for place in _places(words, magic):
+        head = _bytes(words[place + len(magic) : place + len(magic) + 32])
+        length = int.from_bytes(head, "big")
+        start = place + len(magic) + 32
+        if len(head) == 4 and length <= MOST:
+            text = unpack(_bytes(words[start : start + 8 * length]))
+            if text is not None:
+                found.append(text)
+    return found
+
+
+def _places(words: "NDArray[Any]", magic: bytes) -> Iterator[int]:
+    import numpy as np
+
+    for block in range(0, len(words), BLOCK):
+        bits = (words[block : block + BLOCK + len(magic) - 1] & 1).astype(np.uint8).tobytes()
+        at = bits.find(magic)
+        while at >= 0:
+            yield block + at
+            at = bits.find(magic, at + 1)
+
+
+def _bytes(words: "NDArray[np.uint8]") -> bytes:
+    import numpy as np
+
+    return np.packbits((words & 1).astype(np.uint8)).tobytes() if len(words) % 8 == 0 else b""

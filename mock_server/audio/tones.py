@@ -1,0 +1,100 @@
+"""The voice: text as a melody of chords, one chord a character, the same melody for the same word.
+
+A chord is one of 8 low and one of 8 high tones, all below 3.4 kHz, so that it survives 8 kHz and the usual codecs. Words
+are joined by a soft hum; a coda of CODA chords that hash the whole text ends every utterance, however short. A voice has
+a pitch of its own, which scales every tone.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b, shake_128
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.int16]
+    Floats = NDArray[np.float32]
+
+CHARACTERS_PER_SECOND = 15
+SLOWEST, FASTEST = 0.25, 2.5  # voice_speed beyond these sounds as these
+CODA = 6
+GAP = 64  # the symbol between words
+LOW = tuple(330 + 85 * i for i in range(8))  # Hz at pitch 1
+HIGH = tuple(1250 + 240 * i for i in range(8))
+HUM = 220
+LOW_LEVEL, HIGH_LEVEL, HUM_LEVEL = 0.6, 0.4, 0.08  # of the peak; they add up to 1 at most
+PEAK = 0.8  # of full scale, at volume 1
+LOUDEST = 0.97
+RAMP = 0.006  # seconds in which a chord comes and goes
+TAIL = 0.2  # seconds of silence at the end: utterances in a row stay apart
+PITCHES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What was said and how: all that its sound depends on, but for rate and loudness. `slot`: seconds a chord lasts."""
+
+    text: str
+    pitch: float
+    slot: float
+
+    def symbols(self) -> bytes:
+        return symbols(self.text)
+
+    def seconds(self) -> float:
+        """How long it sounds, the silence at the end left out."""
+        return len(self.symbols()) * self.slot
+
+
+def pitch_of(voice: str) -> float:
+    """The pitch of a voice, from its name: 0.85 to 1.12."""
+    step = blake2b(voice.lower().encode("utf-8", "surrogatepass"), digest_size=1).digest()[0] % PITCHES
+    return round(0.85 + 0.018 * step, 3)
+
+
+def slot_of(speed: float, rate: int) -> float:
+    """Seconds of a chord at a voice speed: a whole number of samples at the rate at which it is made."""
+    return round(rate / (CHARACTERS_PER_SECOND * min(max(speed, SLOWEST), FASTEST))) / rate
+
+
+def symbols(text: str) -> bytes:
+    """The chords of a text, 0 to 63, and GAP between words; its coda included."""
+    parts = [_melody(word, len(word)) for word in text.split()]
+    parts.append(_melody(text, CODA))
+    return bytes((GAP,)).join(parts)
+
+
+def _melody(word: str, length: int) -> bytes:
+    digest = shake_128(word.encode("utf-8", "surrogatepass")).digest(length)
+    return bytes(byte & 63 for byte in digest)
+
+
+def synthesise(utterance: Utterance, rate: int, volume: float = 1.0, least: int = 0) -> "Samples":
+    """The samples of an utterance, mono; silence follows so that there are at least `least` of them."""
+    import numpy as np
+
+    length = max(round(utterance.slot * rate), 1)
+    table = _chords(utterance.pitch, length, rate)
+    peak = min(PEAK * max(volume, 0.0), LOUDEST) * 32767
+    sound = np.rint(table * peak).astype(np.int16)[np.frombuffer(utterance.symbols(), dtype=np.uint8)].reshape(-1)
+    tail = max(round(TAIL * rate), least - len(sound))
+    return np.concatenate([sound, np.zeros(tail, dtype=np.int16)])
+
+
+def _chords(pitch: float, length: int, rate: int) -> "Floats":
+    """One row of samples for each symbol, its peak at 1 at most."""
+    import numpy as np
+
+    time = np.arange(length) / rate
+    ramp = min(round(RAMP * rate), length // 4)
+    envelope = np.ones(length)
+    if ramp:
+        rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(ramp) / ramp)
+        envelope[:ramp], envelope[-ramp:] = rise, rise[::-1]
+    low = LOW_LEVEL * np.sin(2 * np.pi * pitch * np.outer(LOW, time))
+    high = HIGH_LEVEL * np.sin(2 * np.pi * pitch * np.outer(HIGH, time))
+    chords = (low[None, :, :] + high[:, None, :]).reshape(64, length) * envelope  # symbol = 8 * high + low
+    hum = HUM_LEVEL * np.sin(2 * np.pi * pitch * HUM * time) * envelope
+    table: Any = np.concatenate([chords, hum[None, :]])
+    return table.astype(np.float32)  # type: ignore[no-any-return]

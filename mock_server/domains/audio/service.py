@@ -1,0 +1,193 @@
+"""Transcribing: which text a piece of audio says, by what it carries, whose tones it has, a fixture, or its length."""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import PurePosixPath
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import insert
+
+from mock_server.audio import hearing
+from mock_server.audio.hearing import Heard
+from mock_server.base.errors import BadRequest, Invalid, Issue
+from mock_server.domains.audio import transcripts, wire
+from mock_server.domains.audio.tables import TRANSCRIPTION
+from mock_server.domains.text_to_speech import service as text_to_speech
+from mock_server.engine.egress import EgressError
+from mock_server.engine.store import Prepared
+from mock_server.world import Call
+
+KIND = "transcription"  # of ids and counters
+INSERT = Prepared(insert(TRANSCRIPTION))
+TYPES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "oga", "ogg", "wav", "webm")
+RAW = {
+    "pcm": "linear16", "raw": "linear16", "linear16": "linear16", "s16le": "linear16", "ulaw": "mulaw", "mulaw": "mulaw",
+    "ul": "mulaw", "alaw": "alaw", "al": "alaw", "opus": None, "bin": None,
+}  # fmt: skip
+FETCH_SECONDS = 15.0
+NOVA_3_LANGUAGES = frozenset({"en", "en-us", "en-gb", "en-au", "en-nz", "en-in"})
+HASHED = 1 << 20  # bytes hashed in one go
+
+
+@dataclass(slots=True)
+class Request:
+    """The form. `name` and `kind` are the audio's: its file name, and what raw audio its ending says it is."""
+
+    file: IO[bytes] | None
+    file_url: str | None
+    model: str
+    response_format: str
+    name: str = ""
+    granularities: list[str] = field(default_factory=list)
+    language: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said. `seconds` is None where the audio cannot be measured."""
+
+    text: str
+    seconds: float | None
+
+    def duration(self) -> float:
+        return round(self.seconds if self.seconds is not None else transcripts.UNMEASURED, 3)
+
+
+async def transcribe(call: Call, request: Request) -> Transcript:
+    """Raises BadRequest, Invalid."""
+    check(call, request)
+    found = await _heard(call, request)
+    store, account = call.world.store, call.account.id
+    with call.transaction() as transaction:
+        n = store.number(transaction, account, KIND)
+        store.run(
+            INSERT, account=account, id=call.world.ids.uuid(account, KIND, n), n=n, model=request.model,
+            language=request.language, source=request.name, duration=found.seconds, characters=len(found.text),
+            created_at=call.milliseconds(),
+        )  # fmt: skip
+    return found
+
+
+def check(call: Call, request: Request) -> None:
+    """The rules between fields. Raises BadRequest, Invalid."""
+    if call.quirk("requests_mended"):
+        return
+    if request.model not in wire.MODELS:
+        raise Invalid([_enum("model", wire.MODELS)])
+    if request.response_format not in ("json", "verbose_json"):
+        raise Invalid([_enum("response_format", ("json", "verbose_json"))])
+    if any(granularity not in ("segment", "word") for granularity in request.granularities):
+        raise Invalid([_enum("timestamp_granularities[]", ("segment",))])
+    if request.file is None and not request.file_url:
+        raise BadRequest("One of file and file_url is required.")
+    if request.file is not None:
+        request.file.seek(0, io.SEEK_END)
+        if not request.file.tell():
+            raise BadRequest("The file is empty.")
+    ending = _ending(request.name)
+    if ending and request.file is not None and ending not in TYPES and ending not in RAW:
+        raise BadRequest(f"File type {ending[:20]!r} is not supported; supported are {', '.join(TYPES)}.")
+    if call.quirk("transcription_rules_enforced"):
+        _check_prose(request)
+
+
+def _check_prose(request: Request) -> None:
+    """What the vendor's reference refuses in words. Raises BadRequest."""
+    model, language = request.model, (request.language or "").lower()
+    if request.file is not None and request.file_url:
+        raise BadRequest("Only one of file and file_url may be given.")
+    if request.granularities and request.response_format != "verbose_json":
+        raise BadRequest("timestamp_granularities needs response_format verbose_json.")
+    if request.config and model not in wire.CONFIGURABLE:
+        raise BadRequest(f"model_config is not supported by {model}.")
+    if language and model == wire.WHISPER:
+        raise BadRequest(f"language is not supported by {model}.")
+    if language and model == "deepgram/nova-3" and language not in NOVA_3_LANGUAGES:
+        raise BadRequest(f"Language {request.language!r} is not supported by {model}.")
+    if model in wire.DEEPGRAM and _ending(request.name) not in ("", "mp3", "wav"):
+        raise BadRequest(f"{model} takes mp3 and wav files only.")
+
+
+def _enum(name: str, values: tuple[str, ...]) -> Issue:
+    *most, last = (repr(value) for value in values)
+    listed = f"{', '.join(most)} or {last}" if most else last
+    return Issue(("body", name), f"Input should be {listed}", "enum" if len(values) > 1 else "literal_error")
+
+
+async def _heard(call: Call, request: Request) -> Transcript:
+    """The text of the audio, and in the journal how it was found."""
+    file = request.file
+    if file is None:
+        file = await _fetched(call, request)
+    found = transcripts.read(call.world)
+    heard, sha256 = Heard((), None), ""
+    if file is not None:
+        kind = RAW.get(_ending(request.name))
+        heard, sha256 = await call.world.worker.run(partial(_read, file, kind, found.hashes))
+    if heard.texts:
+        return _by(call, "echo", hearing.join(heard.texts), heard.seconds)
+    text = found.find(request.name, sha256, heard.seconds)
+    if text is not None:
+        return _by(call, "transcript", text, heard.seconds)
+    known = text_to_speech.known(call.world.store, call.account.id) if file is not None and heard.seconds else []
+    if known and file is not None:
+        texts = await call.world.worker.run(partial(hearing.recognise, file, known))
+        if texts:
+            return _by(call, "tones", hearing.join(texts), heard.seconds)
+    return _by(call, "canned", found.canned(heard.seconds), heard.seconds)
+
+
+def _by(call: Call, how: str, text: str, seconds: float | None) -> Transcript:
+    call.exchange.reply = how
+    return Transcript(text, seconds)
+
+
+def _read(file: IO[bytes], kind: str | None, hashes: bool) -> tuple[Heard, str]:
+    """In the worker: what the audio carries, and its SHA-256 where a fixture asks for one."""
+    heard, digest = hearing.read(file, kind), hashlib.sha256()
+    if hashes:
+        file.seek(0)
+        while block := file.read(HASHED):
+            digest.update(block)
+    return heard, digest.hexdigest() if hashes else ""
+
+
+async def _fetched(call: Call, request: Request) -> IO[bytes] | None:
+    """The audio at file_url; None where the guard does not let the call out. Raises BadRequest when it cannot be had."""
+    if not request.file_url:
+        return None
+    lenient, egress = call.quirk("requests_mended"), call.world.egress
+    try:
+        parts = urlsplit(request.file_url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError
+    except ValueError:
+        if lenient:
+            return None
+        raise BadRequest("file_url is not an http or https URL.") from None
+    request.name = PurePosixPath(unquote(parts.path)).name
+    try:
+        await egress.permitted(parts.hostname, port)
+    except EgressError:
+        return None
+    try:
+        answer = await egress.get(request.file_url, timeout=FETCH_SECONDS, most=call.world.settings.max_upload_bytes)
+    except EgressError as error:
+        if lenient:
+            return None
+        raise BadRequest(f"file_url cannot be downloaded: {error}") from None
+    if answer.status != 200:
+        if lenient:
+            return None
+        raise BadRequest(f"file_url cannot be downloaded: it answers {answer.status}.")
+    return io.BytesIO(answer.body)
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).suffix[1:].lower()

@@ -1,0 +1,1 @@
+"""Legacy reports of speech to text."""

@@ -1,0 +1,1 @@
+"""What speech-to-text providers there are."""

@@ -1,0 +1,25 @@
+"""Speech to text over REST: which providers and models there are."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from mock_server.domains.speech_to_text import service, wire
+from mock_server.engine.answers import as_json
+from mock_server.engine.route import LeanRoute
+from mock_server.world import CallDep
+
+router = APIRouter(route_class=LeanRoute)
+ProviderName = Annotated[str | None, Query(json_schema_extra={"enum": list(wire.PROVIDERS)})]
+TypeName = Annotated[str | None, Query(json_schema_extra={"enum": [*wire.SERVICE_TYPES, *wire.OLD_NAMES]})]
+
+
+@router.get(
+    "/v2/speech-to-text/providers", operation_id="speech_to_text.list_providers",
+    responses={200: {"model": wire.ProvidersAnswer}},
+)  # fmt: skip
+async def list_providers(call: CallDep, provider: ProviderName = None, service_type: TypeName = None) -> Response:
+    """Providers, their models, and the languages of each for every kind of service."""
+    rows = service.listed(call, provider, service_type)
+    return as_json({"data": [row.model_dump() for row in rows], "meta": {"total": len(rows)}})

@@ -1,0 +1,63 @@
+"""The providers there are: fixtures/speech_to_text.yaml, the user's before the shipped one."""
+
+from pydantic import TypeAdapter, ValidationError
+
+from mock_server.base.errors import BadRequest
+from mock_server.domains.speech_to_text import wire
+from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.world import Call, World
+
+ROWS: TypeAdapter[dict[str, dict[str, dict[str, bool | list[str]]]]] = TypeAdapter(
+    dict[str, dict[str, dict[str, bool | list[str]]]]
+)
+
+
+def listed(call: Call, provider: str | None, service_type: str | None) -> list[wire.Provider]:
+    """Models of one provider or all; with a service type those that have it, and only it. Raises BadRequest."""
+    lenient = call.quirk("requests_mended")
+    exact = call.quirk("provider_names_exact")
+    if provider is not None:
+        name = provider if exact else provider.lower()
+        if name not in wire.PROVIDERS and not lenient:
+            raise BadRequest(_wrong("provider", provider, wire.PROVIDERS), source={"parameter": "provider"})
+        provider = name
+    if service_type is not None:
+        kind = wire.OLD_NAMES.get(service_type, service_type)
+        if kind not in wire.SERVICE_TYPES and not lenient:
+            raise BadRequest(
+                _wrong("service_type", service_type, wire.SERVICE_TYPES), source={"parameter": "service_type"}
+            )
+        service_type = kind
+    found = [row for row in read(call.world) if provider in (None, row.provider)]
+    if service_type is None:
+        return found
+    narrowed = [
+        row.model_copy(update={"service_types": [t for t in row.service_types if t.type == service_type]})
+        for row in found
+    ]
+    return [row for row in narrowed if row.service_types]
+
+
+def _wrong(name: str, value: str, values: tuple[str, ...]) -> str:
+    return f"'{name}': {value[:100]!r} is not one of {', '.join(values)}."
+
+
+def read(world: World) -> list[wire.Provider]:
+    """Raises FixtureError for a file that cannot be used."""
+    if "speech_to_text" not in world.cache:
+        path = world.fixture("speech_to_text.yaml")
+        try:
+            rows = ROWS.validate_python(read_yaml(path))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise FixtureError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        world.cache["speech_to_text"] = [
+            _provider(provider, model, row) for provider, models in rows.items() for model, row in models.items()
+        ]
+    found: list[wire.Provider] = world.cache["speech_to_text"]
+    return found
+
+
+def _provider(provider: str, model: str, row: dict[str, bool | list[str]]) -> wire.Provider:
+    types = [wire.ServiceType(type=t, languages=v) for t in wire.SERVICE_TYPES if isinstance(v := row.get(t), list)]
+    return wire.Provider(provider=provider, model=model, hosted=row.get("hosted") is True, service_types=types)

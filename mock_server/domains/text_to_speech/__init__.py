@@ -1,0 +1,1 @@
+"""Text to speech over REST, and the voices."""

@@ -1,0 +1,128 @@
+"""Speech: a request becomes an utterance, which is noted and made into audio by the worker."""
+
+import html
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import BindParameter, bindparam, delete, insert, select
+
+from mock_server.audio import formats
+from mock_server.audio.formats import Format
+from mock_server.audio.tones import Utterance, pitch_of, slot_of
+from mock_server.base.errors import Invalid, Issue, NotFound, SpeechFailed
+from mock_server.domains.text_to_speech import providers
+from mock_server.domains.text_to_speech.tables import SYNTHESIS
+from mock_server.domains.text_to_speech.wire import OpenAISpeechRequest, SpeechRequest
+from mock_server.engine.store import Prepared, Store, mine
+from mock_server.world import Call
+
+KIND = "synthesis"  # of ids and counters
+KEPT = 1000  # syntheses of an account that are known: the newest
+MOST_CHARACTERS = 5000
+SENTENCE = "Hello! This is the voice of the Telnyx AI mock."  # said when no text is given
+SSML = re.compile(r"<[^<>]*>")
+
+ROW = SYNTHESIS.c
+ID: BindParameter[str] = bindparam("id")
+INSERT = Prepared(insert(SYNTHESIS))
+FORGET = Prepared(mine(delete(SYNTHESIS), SYNTHESIS).where(ROW.n <= bindparam("until")))
+GET = Prepared(
+    mine(select(ROW.text, ROW.pitch, ROW.slot, ROW.format, ROW.rate, ROW.volume), SYNTHESIS).where(ROW.id == ID)
+)
+KNOWN = Prepared(mine(select(ROW.text, ROW.pitch, ROW.slot), SYNTHESIS).order_by(ROW.n.desc()))
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """An utterance to make, and how."""
+
+    utterance: Utterance
+    format: Format
+    volume: float
+
+
+def plan(call: Call, body: SpeechRequest | None) -> Speech:
+    """What a request will sound like. Raises Invalid, SpeechFailed."""
+    required = call.quirk("speech_fields_required")
+    if body is None and required:
+        raise Invalid([Issue(("body", "text"), "can't be blank", "missing")])
+    body = body or SpeechRequest()
+    if body.text is None and required:
+        raise Invalid([Issue(("body", "text"), "can't be blank", "missing")])
+    wish = providers.wish(call, body)
+    own = getattr(body, wish.voice.partition(".")[0], None)
+    ssml = "ssml" in (body.text_type, getattr(own, "text_type", None))
+    return _speech(call, SENTENCE if body.text is None else body.text, wish, ssml)
+
+
+def plan_openai(call: Call, body: OpenAISpeechRequest) -> Speech:
+    """The same of a request of the OpenAI SDK, whose voices are the vendor's NaturalHD ones. Raises SpeechFailed."""
+    name = body.voice if isinstance(body.voice, str) else body.voice.id
+    format = formats.named(body.response_format)
+    if format is None:
+        if not call.quirk("requests_mended"):
+            raise SpeechFailed(f"Format {body.response_format!r} is not supported.")
+        format = "mp3"
+    head = name.partition(".")[0].lower()
+    voice = name if head in providers.RULES and "." in name else f"telnyx.naturalhd.{name}"
+    return _speech(call, body.input, providers.Wish(voice, Format(format, 24000), body.speed))
+
+
+def _speech(call: Call, text: str, wish: providers.Wish, ssml: bool = False) -> Speech:
+    if len(text) > MOST_CHARACTERS:
+        if not call.quirk("requests_mended"):
+            raise SpeechFailed(f"The text has {len(text)} characters; the limit is {MOST_CHARACTERS}.")
+        text = text[:MOST_CHARACTERS]
+    if ssml:
+        text = " ".join(html.unescape(SSML.sub(" ", text)).split())
+    rate = wish.format.rate
+    return Speech(Utterance(text, pitch_of(wish.voice), slot_of(wish.speed, rate)), wish.format, wish.volume)
+
+
+def keep(call: Call, speech: Speech) -> str:
+    """Note what is said, so that it is known when it comes back; its id."""
+    store, account, said = call.world.store, call.account.id, speech.utterance
+    with call.transaction() as transaction:
+        n = store.number(transaction, account, KIND)
+        id = call.world.ids.uuid(account, KIND, n)
+        store.run(
+            INSERT, account=account, id=id, n=n, text=said.text, pitch=said.pitch, slot=said.slot,
+            format=speech.format.name, rate=speech.format.rate, volume=speech.volume, created_at=call.milliseconds(),
+        )  # fmt: skip
+        if n > KEPT:
+            store.run(FORGET, account=account, until=n - KEPT)
+    return id
+
+
+def get(call: Call, id: str) -> Speech:
+    """What was said under an id. Raises NotFound."""
+    row: Any = call.world.store.one(GET, account=call.account.id, id=id)
+    if row is None:
+        if not call.quirk("unknown_ids_synthesised"):
+            raise NotFound
+        return plan(call, SpeechRequest(text=SENTENCE, provider="telnyx"))
+    text, pitch, slot, format, rate, volume = row
+    return Speech(Utterance(text, pitch, slot), Format(format, rate), volume)
+
+
+async def audio(call: Call, speech: Speech) -> bytes:
+    """The bytes of a file of it, made by the worker."""
+    return await call.world.worker.run(partial(formats.speak, speech.utterance, speech.format, speech.volume))
+
+
+async def audio_in_json(call: Call, speech: Speech) -> bytes:
+    """The same in base64, as the JSON that the API answers with: large, so made by the worker, too."""
+
+    def make() -> bytes:
+        audio = formats.speak(speech.utterance, speech.format, speech.volume)
+        return b'{"base64_audio":"' + b64encode(audio) + b'"}'
+
+    return await call.world.worker.run(make)
+
+
+def known(store: Store, account: str) -> list[Utterance]:
+    """What an account has had said, newest first."""
+    return [Utterance(*row) for row in store.all(KNOWN, account=account)]
