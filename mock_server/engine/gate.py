@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
-from mock_server.engine.accounts import Accounts, bearer_key
+from mock_server.engine.accounts import Accounts, bearer_key, signed_key
 from mock_server.engine.answers import Silence, of_error
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import HEADER, Effect, Faults
@@ -47,11 +47,12 @@ class Gate:
         dialect: Dialect = "std"
         try:
             headers = exchange.headers
-            exchange.secret = bearer_key(headers.get(b"authorization"))
+            authorization = headers.get(b"authorization")
+            exchange.secret = bearer_key(authorization) or signed_key(authorization, exchange.query)
             raw_path = scope.get("raw_path") or scope["path"].encode()
             operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            exchange.account = self._accounts.of_key(exchange.secret)
+            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
             exchange.at = exchange.account.timeline.now()
             if operation.idempotent:  # before faults: a request that one of them delays holds its key
                 exchange.keyed = self._in_flight.claim(
@@ -64,7 +65,10 @@ class Gate:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
                 )
-            receive = self._bounded(receive, operation, exchange, headers.get(b"content-length"))
+            if operation.raw:
+                exchange.receive = receive
+            else:
+                receive = self._bounded(receive, operation, exchange, headers.get(b"content-length"))
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
             handler = operation.handler if self._lean else None
@@ -72,6 +76,7 @@ class Gate:
         except ApiError as error:
             if exchange.operation is None:
                 self._attribute(exchange)
+                dialect = self._operations.dialect_at(exchange.path)
             await of_error(error, dialect)(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"
