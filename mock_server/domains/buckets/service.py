@@ -7,6 +7,7 @@ folders (layers.py). What writes opens its own transaction, since files go befor
 import heapq
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import md5
@@ -73,7 +74,7 @@ class Object:
 def exists(world: World, account: Account, bucket: str) -> bool:
     """Whether the account sees a bucket of this name."""
     row = world.store.one(FIND_BUCKET, account=account.id, name=bucket)
-    return not row[1] if row else layers.get(world, bucket) is not None
+    return not row[1] if row else layers.has(world, bucket)
 
 
 def buckets(world: World, account: Account) -> list[tuple[str, int]]:
@@ -92,7 +93,9 @@ def buckets(world: World, account: Account) -> list[tuple[str, int]]:
 def changes(world: World, account: Account, bucket: str) -> str:
     """A text that is another one whenever an object of the bucket has come, changed or gone."""
     layer = layers.get(world, bucket)
-    state = "" if layer is None else repr([(key, file.size, file.modified) for key, file in layer.files.items()])
+    state = (
+        "" if layer is None else repr([(key, layer.files[key].size, layer.files[key].modified) for key in layer.keys])
+    )
     own = world.store.total(account.id, _changed(bucket))
     return f"{own}-{md5(state.encode(), usedforsecurity=False).hexdigest()}"
 
@@ -240,7 +243,7 @@ def delete_bucket(world: World, account: Account, bucket: str) -> None:
             raise BucketNotEmpty
         store.run(DELETE_ALL, account=account.id, bucket=bucket)  # what hid the objects of a folder
         store.run(DELETE_BUCKET, account=account.id, name=bucket)
-        if layers.get(world, bucket) is not None:
+        if layers.has(world, bucket):
             now = milliseconds(account)
             store.run(PUT_BUCKET, account=account.id, name=bucket, layered=False, deleted=True, created_at=now)
 
@@ -252,7 +255,8 @@ def walk(world: World, account: Account, bucket: str, prefix: str = "", start: s
     layer = layers.get(world, bucket) if layered else None
     files: Iterator[tuple[str, int, Any]] = iter(())
     if layer is not None:
-        files = ((key, 1, file) for key, file in layer.files.items() if key >= start)
+        keys = islice(layer.keys, bisect_left(layer.keys, start), None)
+        files = ((key, 1, layer.files[key]) for key in keys)
     rows = ((row[0], 0, row) for row in _rows(world, account, bucket, start))
     last = None
     for key, kind, found in heapq.merge(rows, files, key=lambda item: item[:2]):
@@ -286,7 +290,7 @@ def _layered(world: World, account: Account, bucket: str) -> bool:
         if row[1]:
             raise NoSuchBucket
         return bool(row[0])
-    if layers.get(world, bucket) is None:
+    if not layers.has(world, bucket):
         raise NoSuchBucket
     return True
 
