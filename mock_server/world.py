@@ -110,7 +110,7 @@ class World:
             self.store.close()
 
     def name_exchange(self, account: Account) -> str:
-        return self.ids.uuid(account.id, "request", account.next("request"))
+        return self.ids.hex(account.id, "request", account.next("request"))
 
     def name_admin_call(self) -> str:
         return self.ids.uuid("", "admin", self.accounts.nobody.next("admin"))

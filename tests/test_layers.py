@@ -215,7 +215,7 @@ def still_app() -> Iterator[Callable[[], App]]:
 
         def make() -> App:
             app = create_app(Settings(), Clock(machine=Machine(wall=lambda: 1e9, monotonic=lambda: 0.0)))
-            stack.callback(app.world.close)
+            stack.callback(lambda world=app.world: asyncio.run(world.close()))
             return app
 
         yield make

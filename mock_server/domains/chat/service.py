@@ -47,7 +47,7 @@ def complete(call: Call, request: ChatRequest) -> Completion:
 
 
 def _check(call: Call, request: ChatRequest, functions: Sequence[Function]) -> None:
-    if not call.quirk("bodies_mended"):
+    if not call.quirk("requests_mended"):
         _check_body(request, functions)
     if call.quirk("unknown_model_refused") and not models.knows(call, request.model):
         raise BadRequest(f"The model '{request.model}' does not exist.", source={"pointer": "/model"})
