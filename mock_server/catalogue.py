@@ -111,10 +111,10 @@ GET    fa     -        /v2/ai/embeddings/buckets/{bucket_name}                  
 POST   fa     -        /v2/ai/embeddings/similarity-search                                        embeddings.similarity_search
 POST   fa     -        /v2/ai/embeddings/url                                                      embeddings.url
 GET    fa     -        /v2/ai/embeddings/{task_id}                                                embeddings.retrieve
-GET    fa     -        /v2/ai/fine_tuning/jobs                                                    fine_tuning.jobs.list
-POST   fa     -        /v2/ai/fine_tuning/jobs                                                    fine_tuning.jobs.create
-GET    fa     -        /v2/ai/fine_tuning/jobs/{job_id}                                           fine_tuning.jobs.retrieve
-POST   fa     -        /v2/ai/fine_tuning/jobs/{job_id}/cancel                                    fine_tuning.jobs.cancel
+GET    fa     fine_tuning /v2/ai/fine_tuning/jobs                                                    fine_tuning.jobs.list
+POST   fa     fine_tuning /v2/ai/fine_tuning/jobs                                                    fine_tuning.jobs.create
+GET    fa     fine_tuning /v2/ai/fine_tuning/jobs/{job_id}                                           fine_tuning.jobs.retrieve
+POST   fa     fine_tuning /v2/ai/fine_tuning/jobs/{job_id}/cancel                                    fine_tuning.jobs.cancel
 GET    fa     -        /v2/ai/integrations                                                        integrations.list
 GET    fa     -        /v2/ai/integrations/connections                                            integrations.connections.list
 DELETE fa     -        /v2/ai/integrations/connections/{user_connection_id}                       integrations.connections.delete
@@ -192,7 +192,7 @@ GET    fa     -        /v2/ai/openai/embeddings/models                          
 GET    fa     models   /v2/ai/openai/models                                                       openai.list_models
 POST   fa     -        /v2/ai/openai/responses                                                    openai.create_response
 POST   fa     -        /v2/ai/responses                                                           ai.create_response
-POST   fa     -        /v2/ai/summarize                                                           ai.summarize
+POST   fa     summarize /v2/ai/summarize                                                          ai.summarize
 GET    fa     -        /v2/ai/tools                                                               tools.list
 POST   fa     -        /v2/ai/tools                                                               tools.create
 DELETE fa     -        /v2/ai/tools/{tool_id}                                                     tools.delete

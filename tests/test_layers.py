@@ -48,7 +48,12 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 }
 # Between domains: from service to service, these only; and insights reads the rows of conversations where it counts
 # them in SQL and hears of each new message.
-ACROSS_DOMAINS = {("chat.service", "models.service")}
+ACROSS_DOMAINS = {
+    ("chat.service", "models.service"),
+    ("models.service", "fine_tuning.service"),
+    ("fine_tuning.service", "buckets.service"),
+    ("summarize.service", "buckets.service"),
+}
 ROWS_ACROSS_DOMAINS = {
     ("insights.runs", "conversations.tables"),
     ("insights.silence", "conversations.tables"),
