@@ -16,15 +16,20 @@ from typing import Any, TypeVar
 from mock_server.engine.loaders import Mode, Unreadable, load_text
 
 Result = TypeVar("Result")
-LONGEST = 60.0  # seconds of the machine's time for one document
+LONGEST = 60.0
 SMALL = 64 * 1024  # bytes of a document that is read at once, unless it is a PDF
 
 
 class Worker:
-    """One thread for what takes longer, and one program for documents; both begun when first needed."""
+    """One thread for what takes longer, and one program for documents; both begun when first needed.
 
-    def __init__(self) -> None:
+    `longest`: seconds of the machine's time that one document may take.
+    """
+
+    def __init__(self, longest: float = LONGEST) -> None:
+        self.longest = longest
         self._threads = ThreadPoolExecutor(1, "worker")
+        self._loading = ThreadPoolExecutor(1, "loader")  # which waits for the program, and for nothing else
         self._loader: subprocess.Popen[bytes] | None = None
         self._turn: asyncio.Lock | None = None
 
@@ -39,16 +44,16 @@ class Worker:
         if self._turn is None:
             self._turn = asyncio.Lock()
         async with self._turn:
-            work = asyncio.ensure_future(self.run(self._load, name, data, mode))
+            work = asyncio.get_running_loop().run_in_executor(self._loading, self._load, name, data, mode)
             try:
-                done, _ = await asyncio.wait({work}, timeout=LONGEST)
+                done, _ = await asyncio.wait({work}, timeout=self.longest)
             finally:
                 if not work.done():
                     self._end_loader()  # whereupon the thread finds its pipe closed
             if not done:
                 await asyncio.wait({work})
                 work.exception()
-                raise Unreadable(f"The document takes longer than {LONGEST:g} seconds to read.")
+                raise Unreadable(f"The document takes longer than {self.longest:g} seconds to read.")
             return work.result()
 
     def _load(self, name: str, data: bytes, mode: Mode) -> list[str]:
@@ -92,7 +97,8 @@ class Worker:
 
     def close(self) -> None:
         self._end_loader()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._loading.shutdown(wait=True, cancel_futures=True)
         if self._loader is not None:
             for pipe in (self._loader.stdin, self._loader.stdout):
                 try:
