@@ -17,10 +17,13 @@ MOST_PAGES = 5000
 MOST_TEXT = 20_000_000  # characters of a document that are read; the rest is left
 MEMORY = 2 * 1024**3  # bytes that the program may take
 BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-BLOCKS = (
-    "address, article, aside, blockquote, br, dd, div, dl, dt, figcaption, footer, form, h1, h2, h3, h4, h5, h6, header,"
-    "hr, li, main, nav, ol, option, p, pre, section, table, td, th, title, tr, ul"
-)
+BLOCKS = frozenset(
+    {
+        "address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "figcaption", "footer", "form", "h1", "h2",
+        "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "option", "p", "pre", "section", "table", "td",
+        "th", "title", "tr", "ul",
+    }
+)  # fmt: skip
 UNSEEN = ["script", "style", "noscript", "template", "svg", "iframe"]
 
 
@@ -101,10 +104,13 @@ def _html(data: bytes) -> str:
 
     tree = LexborHTMLParser(decode(data))
     tree.strip_tags(UNSEEN)
-    for node in tree.css(BLOCKS):
-        node.insert_before("\n")
-        node.insert_after("\n")
-    text = tree.root.text(deep=True) if tree.root is not None else ""
+    pieces: list[str] = []
+    for node in tree.root.traverse(include_text=True) if tree.root is not None else ():
+        if node.tag in BLOCKS or (node.prev is not None and node.prev.tag in BLOCKS):
+            pieces.append("\n")
+        if node.tag == "-text":
+            pieces.append(node.text_content or "")
+    text = "".join(pieces)
     lines = [" ".join(line.split()) for line in text.split("\n")]
     lines = [line for line in lines if line]
     if len(lines) > 1 and lines[0] == lines[1]:  # the title, and the heading that repeats it

@@ -17,7 +17,7 @@ from mock_server.engine.loaders import Mode, Unreadable, load_text
 
 Result = TypeVar("Result")
 LONGEST = 60.0
-SMALL = 64 * 1024  # bytes of a document that is read at once, unless it is a PDF
+SMALL = 8 * 1024  # bytes of a document that is read at once, unless it is a PDF
 
 
 class Worker:
