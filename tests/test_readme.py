@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+NODE_SDKS = ("telnyx@7.24.0", "openai@7.57.0")
 LOCAL = "http://localhost:4010"
 # Blocks that are not run here, by their first line, with the reason.
 NOT_RUN = {
@@ -73,12 +74,17 @@ def node_modules() -> Path:
     """A folder with the two SDKs, kept in .cache."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("LOUD: node or npm is not on this machine; the README's Node examples were not run")
-    folder = ROOT / ".cache" / "node"
-    if not (folder / "node_modules" / "telnyx").is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_text('{"type": "module", "private": true}')
-        install = ["npm", "install", "--no-audit", "--no-fund", "--silent", "telnyx@latest", "openai@latest"]
-        subprocess.run(install, cwd=folder, check=True, timeout=240)
+    folder = ROOT / ".cache" / "node" / "-".join(NODE_SDKS).replace("@", "")
+    if not folder.is_dir():
+        making = folder.with_name(f"making-{os.getpid()}")  # another worker may be at it, too
+        making.mkdir(parents=True)
+        (making / "package.json").write_text('{"type": "module", "private": true}')
+        install = ["npm", "install", "--no-audit", "--no-fund", "--silent", *NODE_SDKS]
+        subprocess.run(install, cwd=making, check=True, timeout=240)
+        try:
+            making.rename(folder)
+        except OSError:
+            shutil.rmtree(making)
     return folder
 
 

@@ -66,8 +66,8 @@ class Completion:
 
     @property
     def completion_tokens(self) -> int:
-        return sum(choice.size() for choice in self.choices)
+        return sum([choice.size() for choice in self.choices])
 
     @property
     def reasoning_tokens(self) -> int:
-        return sum(len(choice.reasoning) for choice in self.choices)
+        return sum([len(choice.reasoning) for choice in self.choices])

@@ -63,6 +63,8 @@ def _check_body(request: ChatRequest, functions: Sequence[Function]) -> None:
         if message.content is None and message.role != "assistant":
             raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
     choice = request.tool_choice
+    if choice is None:
+        return
     if isinstance(choice, NamedTool) and choice.function.name not in {f.name for f in functions}:
         raise BadRequest(f"tool_choice names the function '{choice.function.name}', which is not among tools.")
     if choice == "required" and not functions:
@@ -102,6 +104,8 @@ def _choice(
 def _forced_function(request: ChatRequest, functions: Sequence[Function]) -> Function | None:
     """The function that must be called: the one tool_choice names, or the first when one is required."""
     choice = request.tool_choice
+    if choice is None:
+        return None
     if isinstance(choice, NamedTool):
         return next((f for f in functions if f.name == choice.function.name), None)
     return functions[0] if choice == "required" and functions else None
