@@ -1,8 +1,11 @@
 """Writes what README.md takes from code: `python docs/generate.py`. A test fails when it has not been run."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever is installed
 
 from mock_server.base.quirks import PROFILES, TABLE
 from mock_server.base.settings import options

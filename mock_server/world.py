@@ -13,6 +13,7 @@ from mock_server.base.ids import Ids
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
 from mock_server.engine.answers import Stream
+from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import Faults
@@ -54,6 +55,7 @@ class World:
         self.outbox = Outbox(self.clock)
         self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
         self.worker = Worker()
+        self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
         if settings.db is not None:
             _ = self.store
@@ -74,9 +76,14 @@ class World:
         except StoreError as error:
             raise SettingsError(str(error)) from None
 
+    @property
+    def stored(self) -> bool:
+        """Whether the database was opened; while it was not, there are no rows."""
+        return "store" in self.__dict__
+
     def create_tables(self) -> None:
         """Make the tables of the rooms entered by now; a store that is opened later makes them itself."""
-        if "store" in self.__dict__:
+        if self.stored:
             self.store.create_tables()
 
     def reset(self, account: Account | None = None) -> None:
@@ -95,14 +102,16 @@ class World:
             self.ring.reset()
             self.webhooks.reset()
             self.cache.clear()
-        if "store" in self.__dict__:
+        if self.stored:
             self.store.reset(account.id if account else None)
+        self.blobs.reset(account.id if account else None)
 
     async def close(self) -> None:
         await self.outbox.close()
         await self.egress.close()
-        await self.worker.close()
-        if "store" in self.__dict__:
+        self.worker.close()
+        self.blobs.close()
+        if self.stored:
             self.store.close()
 
     def name_exchange(self, account: Account) -> str:
@@ -149,11 +158,11 @@ class Call:
         """A UUID for the next thing of a kind that is not kept in the store."""
         return self.world.ids.uuid(self.account.id, kind, self.account.next(kind))
 
-    def choose(self, model: str, user_text: str) -> tuple[ReplyRule | None, View]:
+    def choose(self, model: str, user_text: str, system_text: str = "") -> tuple[ReplyRule | None, View]:
         """The reply that the rules choose, noted in the journal, and the view it was chosen by."""
         operation = self.exchange.operation
         assert operation is not None
-        view = View(operation.id, operation.room or "", model, user_text)
+        view = View(operation.id, operation.room or "", model, user_text, system_text)
         rule = self.world.replies.choose(view)
         self.exchange.reply = rule.id if rule else "default"
         return rule, view

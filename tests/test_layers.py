@@ -49,7 +49,13 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 }
 # Between domains: from service to service, these only; and insights reads the rows of conversations where it counts
 # them in SQL and hears of each new message.
-ACROSS_DOMAINS = {("chat.service", "models.service"), ("audio.service", "text_to_speech.service")}
+ACROSS_DOMAINS = {
+    ("chat.service", "models.service"),
+    ("models.service", "fine_tuning.service"),
+    ("fine_tuning.service", "buckets.service"),
+    ("summarize.service", "buckets.service"),
+    ("audio.service", "text_to_speech.service"),
+}
 ROWS_ACROSS_DOMAINS = {
     ("insights.runs", "conversations.tables"),
     ("insights.silence", "conversations.tables"),
@@ -280,6 +286,8 @@ def use(app: App, key: str) -> None:
     account.timeline.advance(60)
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
+    with world.blobs.writer(account.id) as writer:
+        world.blobs.keep(account.id, writer)
     with world.store.transaction() as transaction:
         world.store.number(transaction, account.id, "thing")
 

@@ -22,14 +22,16 @@ Codes, titles and details are the vendor's error catalogue; where its sources di
 in README.md, which a test reads.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 # fa: FastAPI's `detail[]` for 422 (all of /ai/*).  std: `errors[]` for everything.  map: `errors{field: [msg]}` for 422
 # (POST /text-to-speech/speech).  stt: `errors[]` with code 10004 and source.pointer for 422 (speech-to-text sockets and
-# providers).  bucket: as fa, and 404 in a `detail[]` of Telnyx-like items (DELETE of an embedded bucket).
-Dialect = Literal["fa", "std", "map", "stt", "bucket"]
+# providers).  bucket: as fa, and 404 in a `detail[]` of Telnyx-like items (DELETE of an embedded bucket).  s3: XML.
+Dialect = Literal["fa", "std", "map", "stt", "bucket", "s3"]
+XML_UNABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 META_URL = "https://developers.telnyx.com/docs/overview/errors/"
 
 
@@ -49,6 +51,7 @@ class ApiError(Exception):
     code: ClassVar[str] = "10007"
     title: ClassVar[str] = "Unexpected error"
     default_detail: ClassVar[str] = "An unexpected error occured."
+    s3_code: ClassVar[str] = "InternalError"
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):
+    s3_code = "InvalidRequest"
     status, code, title = 400, "10015", "Bad Request"
     default_detail = "The request failed because it was not well-formed."
 
@@ -87,11 +91,13 @@ class VoicesFailed(BadRequest):
 
 
 class AuthenticationFailed(ApiError):
+    s3_code = "InvalidAccessKeyId"  # which S3 tells with 403, and this server with 401 as everywhere
     status, code, title = 401, "10009", "Authentication failed"
     default_detail = "The required authentication headers were either invalid or not included in the request."
 
 
 class AuthorizationFailed(ApiError):
+    s3_code = "AccessDenied"
     status, code, title = 403, "10010", "Authorization failed"
     default_detail = (
         "You do not have permission to perform the requested action on the specified resource or resources."
@@ -103,25 +109,29 @@ class FeatureNotEnabled(AuthorizationFailed):
 
 
 class NotFound(ApiError):
+    s3_code = "NoSuchKey"
     status, code, title = 404, "10005", "Resource not found"
     default_detail = "The requested resource or URL could not be found."
 
 
 class MethodNotAllowed(ApiError):
+    s3_code = "MethodNotAllowed"
     status, code, title = 405, "10030", "Method not allowed"
     default_detail = "The URL is valid, but the method is not allowed."
 
 
 class Conflict(ApiError):
+    s3_code = "OperationAborted"
     status, code, title = 409, "10036", "Resource is being processed"
     default_detail = "A request with this Idempotency-Key is already being processed."
 
 
 class TooLarge(BadRequest):
-    status = 413
+    status, s3_code = 413, "EntityTooLarge"
 
 
 class UnsupportedMediaType(ApiError):
+    s3_code = "InvalidRequest"
     status, code, title = 415, "10014", "Unsupported Media Type"
     default_detail = "The media type of the request is not supported."
 
@@ -132,6 +142,7 @@ class ExpectedJson(UnsupportedMediaType):
 
 
 class Unprocessable(ApiError):
+    s3_code = "InvalidRequest"
     status, code, title = 422, "10027", "Unprocessable Entity"
     default_detail = "The server understood the syntax of the request but was unable to process the instructions."
 
@@ -151,6 +162,7 @@ class UpgradeRequired(BadRequest):
 class TooManyRequests(ApiError):
     """429. `retry_after` in seconds; the rate-limit headers say that nothing is left until then."""
 
+    s3_code = "SlowDown"
     status, code, title = 429, "10011", "Too many requests"
     default_detail = "You have exceeded the maximum number of allowed requests."
 
@@ -172,14 +184,16 @@ class UnexpectedError(ApiError):
 
 
 class NotEmulated(NotFound):
-    status = 501
+    status, s3_code = 501, "NotImplemented"
 
 
 class ServiceUnavailable(ApiError):
+    s3_code = "ServiceUnavailable"
     status, code, title, default_detail = 503, "10016", "Service unavailable", "Service is unavailable."
 
 
 class RequestTimeout(ApiError):
+    s3_code = "RequestTimeout"
     status, code, title, default_detail = 504, "10008", "Request timeout", "The request timed out."
 
 
@@ -240,3 +254,10 @@ _RENDER_INVALID = {
     "stt": _as_missing_parameter,
     "map": _as_map,
 }
+
+
+def render_xml(error: ApiError) -> bytes:
+    """The body of `error` in the dialect `s3`."""
+    text = XML_UNABLE.sub("?", error.detail).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    body = f"<Error><Code>{error.s3_code}</Code><Message>{text}</Message></Error>"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}'.encode("utf-8", "replace")

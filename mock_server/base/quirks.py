@@ -36,6 +36,12 @@ TABLE: tuple[Quirk, ...] = (
         "live",
     ),
     _quirk(
+        "unknown_training_file_refused",
+        "a fine-tuning job whose training file is in none of the account's buckets answers 400",
+        "not captured; the vendor documents an object or a bucket; the text is ours",
+        "live",
+    ),
+    _quirk(
         "models_created_iso",
         "GET /ai/models writes `created` as an ISO string, as GET /ai/openai/models always does",
         "public OpenAPI document of 2026-08-04; the brief's integer dates from before 2026-05-08",

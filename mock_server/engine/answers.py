@@ -1,7 +1,7 @@
 """What an endpoint may answer: ready JSON bytes, an empty 200, or a paced stream of events."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,9 +10,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mock_server.base.clock import Clock, Timeline
-from mock_server.base.errors import ApiError, Dialect, render
+from mock_server.base.errors import ApiError, Dialect, render, render_xml
 
 JSON = (b"content-type", b"application/json")
+XML = (b"content-type", b"application/xml")
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 CHUNK = 16 * 1024  # bytes
@@ -48,10 +49,35 @@ def empty() -> Ready:
 
 def of_error(error: ApiError, dialect: Dialect) -> Ready:
     """The answer that tells a client of an error."""
-    answer = Ready(to_json(render(error, dialect)), error.status)
+    in_xml = dialect == "s3"
+    body, kind = (render_xml(error), XML) if in_xml else (to_json(render(error, dialect)), JSON)
+    answer = Ready(body, error.status, (kind,))
     for name, value in error.headers.items():
         answer.raw_headers.append((name.encode("latin-1"), value.encode("latin-1")))
     return answer
+
+
+class Chunks(Response):
+    """Bytes that go out piece by piece. `size` is how many there are in all; without it they are sent chunked."""
+
+    def __init__(
+        self, chunks: Iterable[bytes], size: int | None, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
+        self.status_code = status
+        self.raw_headers = [*headers] if size is None else [*headers, (b"content-length", b"%d" % size)]
+        self.background = None
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for chunk in self._chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    """A body as the vendor streams audio."""
+    return (body[start : start + CHUNK] for start in range(0, len(body), CHUNK))
 
 
 class Stream(Response):
@@ -84,22 +110,6 @@ class Stream(Response):
             await send({"type": "http.response.body", "body": b""})
         finally:
             left.cancel()
-
-
-class Chunks(Response):
-    """Bytes of a media type, sent chunked: without a content length."""
-
-    def __init__(self, body: bytes, media_type: str) -> None:
-        self.status_code = 200
-        self.raw_headers = [(b"content-type", media_type.encode())]
-        self.background = None
-        self._parts = [body[start : start + CHUNK] for start in range(0, len(body), CHUNK)]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        for part in self._parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
 
 
 class Silence(Response):

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
-from mock_server.engine.accounts import Accounts, bearer_key
+from mock_server.engine.accounts import Accounts, bearer_key, signed_key
 from mock_server.engine.answers import Silence, of_error
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import HEADER, Effect, Faults
@@ -48,11 +48,12 @@ class Gate:
         dialect: Dialect = "std"
         try:
             headers = exchange.headers
-            exchange.secret = bearer_key(headers.get(b"authorization"))
+            authorization = headers.get(b"authorization")
+            exchange.secret = bearer_key(authorization) or signed_key(authorization, exchange.query)
             raw_path = scope.get("raw_path") or scope["path"].encode()
             operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            exchange.account = self._accounts.of_key(exchange.secret)
+            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
             exchange.at = exchange.account.timeline.now()
             if operation.idempotent and KEY_HEADER in headers:  # before faults: a request that is delayed holds its key
                 exchange.keyed = self._in_flight.claim(
@@ -70,7 +71,9 @@ class Gate:
                 limit = min(limit, LARGEST_BODY)
                 receive = exchange.keyed.reading(receive)
             length = headers.get(b"content-length")
-            if length is None:
+            if operation.raw:
+                exchange.receive = receive
+            elif length is None:
                 receive = _bounded(receive, limit)
             elif int(length) > limit:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
@@ -81,6 +84,7 @@ class Gate:
         except ApiError as error:
             if exchange.operation is None:
                 self._attribute(exchange)
+                dialect = self._operations.dialect_at(exchange.path)
             await of_error(error, dialect)(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"

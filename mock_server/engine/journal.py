@@ -92,7 +92,7 @@ class Journal:
         finally:
             exchange.duration = self._machine.monotonic() - exchange.started
             exchange.at = exchange.at or self._nobody.timeline.now()
-            exchange.call = None
+            exchange.call = exchange.receive = None
             self._stamp(exchange)
             mask(exchange)
             self._ring.add(exchange)

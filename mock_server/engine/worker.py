@@ -1,37 +1,121 @@
-"""The one bounded worker: work that would hold up the loop for more than a few milliseconds runs here, a piece at a time."""
+"""What would hold up the loop: work of more than a few milliseconds, one piece at a time, beside it.
+
+Documents are read by a program of their own (loaders.py), which is ended when it takes too long: a thread would starve
+the loop of the interpreter, and could not be ended.
+"""
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from mock_server.base.errors import ServiceUnavailable
+from mock_server.engine.loaders import Mode, Unreadable, load_text
 
 Result = TypeVar("Result")
+LONGEST = 60.0
 MOST_WAITING = 1000
+SMALL = 8 * 1024  # bytes of a document that is read at once, unless it is a PDF
 
 
 class Worker:
-    """One thread, made on first use. `run` refuses what would wait behind MOST_WAITING others."""
+    """One thread for what takes longer, and one program for documents; both begun when first needed.
 
-    def __init__(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
+    `longest`: seconds of the machine's time that one document may take.
+    """
+
+    def __init__(self, longest: float = LONGEST) -> None:
+        self.longest = longest
         self._waiting = 0
+        self._threads = ThreadPoolExecutor(1, "worker")
+        self._loading = ThreadPoolExecutor(1, "loader")  # which waits for the program, and for nothing else
+        self._loader: subprocess.Popen[bytes] | None = None
+        self._turn: asyncio.Lock | None = None
 
-    async def run(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives, from the worker's thread; it must not touch the store. Raises ServiceUnavailable when overrun."""
+    async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """`work(*arguments)` in the thread, after what was asked for before. It must not touch the store.
+
+        Raises ServiceUnavailable when too much is waiting already.
+        """
         if self._waiting >= MOST_WAITING:
             raise ServiceUnavailable
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="worker")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         finally:
             self._waiting -= 1
 
-    async def close(self) -> None:
-        """Drop what waits; what runs comes to its end unheard."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+    async def text(self, name: str, data: bytes, mode: Mode = "text") -> list[str]:
+        """The text of a document, as `loaders.load_text` gives it. Raises Unreadable, also for one that takes too long."""
+        if len(data) <= SMALL and not (name.lower().endswith(".pdf") or data.startswith(b"%PDF-")):
+            return load_text(name, data, mode)
+        if self._turn is None:
+            self._turn = asyncio.Lock()
+        async with self._turn:
+            work = asyncio.get_running_loop().run_in_executor(self._loading, self._load, name, data, mode)
+            try:
+                done, _ = await asyncio.wait({work}, timeout=self.longest)
+            finally:
+                if not work.done():
+                    self._end_loader()  # whereupon the thread finds its pipe closed
+            if not done:
+                await asyncio.wait({work})
+                work.exception()
+                raise Unreadable(f"The document takes longer than {self.longest:g} seconds to read.")
+            return work.result()
+
+    def _load(self, name: str, data: bytes, mode: Mode) -> list[str]:
+        try:
+            loader = self._begun()
+        except OSError as error:
+            raise Unreadable(f"The document cannot be read: {error.strerror}.") from None
+        try:
+            assert loader.stdin is not None and loader.stdout is not None
+            loader.stdin.write(json.dumps({"name": name, "mode": mode, "size": len(data)}).encode() + b"\n")
+            loader.stdin.write(data)
+            loader.stdin.flush()
+            answer = json.loads(loader.stdout.readline())
+            parts = [loader.stdout.read(size) for size in answer.get("sizes", ())]
+            if [len(part) for part in parts] != answer.get("sizes", []):
+                raise EOFError
+        except (OSError, ValueError, EOFError):
+            loader.kill()
+            loader.wait()
+            raise Unreadable("The document is too large, or what reads it has ended.") from None
+        if "error" in answer:
+            raise Unreadable(answer["error"])
+        return [part.decode() for part in parts]
+
+    def _begun(self) -> "subprocess.Popen[bytes]":
+        if self._loader is None or self._loader.poll() is not None:
+            program = Path(__file__).with_name("loaders.py")
+            # -P: the program's own folder is not where it imports from.
+            self._loader = subprocess.Popen(
+                [sys.executable, "-P", str(program)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        return self._loader
+
+    def _end_loader(self) -> None:
+        loader = self._loader
+        if loader is not None:
+            loader.kill()
+
+    def close(self) -> None:
+        self._end_loader()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._loading.shutdown(wait=True, cancel_futures=True)
+        if self._loader is not None:
+            for pipe in (self._loader.stdin, self._loader.stdout):
+                try:
+                    if pipe is not None:
+                        pipe.close()
+                except OSError:
+                    pass  # it ended with bytes still on their way
+            self._loader.wait()

@@ -22,8 +22,8 @@ def complete(call: Call, request: ChatRequest) -> Completion:
     """The completion of a request. Raises Invalid and BadRequest."""
     functions = request.functions() if request.tools else []
     _check(call, request, functions)
-    user_text, prompt_tokens = _read_prompt(request, functions)
-    rule, view = call.choose(request.model, user_text)
+    user_text, system_text, prompt_tokens = _read_prompt(request, functions)
+    rule, view = call.choose(request.model, user_text, system_text)
     completion = Completion(
         id=f"chatcmpl-{call.hex('chat')}",
         created=int(call.exchange.at),
@@ -71,9 +71,9 @@ def _check_body(request: ChatRequest, functions: Sequence[Function]) -> None:
         raise BadRequest("tool_choice is 'required', but tools names no function.")
 
 
-def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, int]:
-    """The last user text, and the tokens of all that was sent."""
-    user_text = ""
+def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, str, int]:
+    """The last user text, the last system text, and the tokens of all that was sent."""
+    user_text = system_text = ""
     tokens = 0
     for message in request.messages:
         text = message.text()
@@ -83,7 +83,9 @@ def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[s
             tokens += sum(count_prompt(function.name + function.arguments) for function in called)
         if message.role == "user":
             user_text = text
-    return user_text, tokens + sum([count_prompt(function.model_dump_json()) for function in functions])
+        elif message.role == "system":
+            system_text = text
+    return user_text, system_text, tokens + sum([count_prompt(function.model_dump_json()) for function in functions])
 
 
 def _choice(

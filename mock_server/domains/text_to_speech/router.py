@@ -8,7 +8,7 @@ from starlette.responses import Response
 from mock_server.audio.formats import CONTENT_TYPES
 from mock_server.domains.text_to_speech import service, voices, wire
 from mock_server.domains.text_to_speech.service import Speech
-from mock_server.engine.answers import Chunks, Ready, as_json
+from mock_server.engine.answers import Chunks, Ready, as_json, pieces
 from mock_server.engine.route import LeanRoute
 from mock_server.world import Call, CallDep
 
@@ -47,7 +47,8 @@ async def _generate(call: Call, body: wire.SpeechRequest | None) -> Response:
 
 
 async def _sound(call: Call, speech: Speech) -> Response:
-    return Chunks(await service.audio(call, speech), speech.format.content_type())
+    kind = (b"content-type", speech.format.content_type().encode())
+    return Chunks(pieces(await service.audio(call, speech)), None, headers=[kind])
 
 
 @router.get(
