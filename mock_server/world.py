@@ -13,6 +13,7 @@ from mock_server.base.ids import Ids
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
 from mock_server.engine.answers import Stream
+from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import Faults
@@ -24,6 +25,7 @@ from mock_server.engine.pacing import Pacing
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
 from mock_server.engine.webhooks import Webhooks
+from mock_server.engine.worker import Worker
 
 if TYPE_CHECKING:
     from mock_server.engine.store import Store, Transaction
@@ -52,6 +54,8 @@ class World:
         self.egress = Egress(settings.egress_allow)
         self.outbox = Outbox(self.clock)
         self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
+        self.worker = Worker()
+        self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
         if settings.db is not None:
             _ = self.store
@@ -95,10 +99,13 @@ class World:
             self.cache.clear()
         if "store" in self.__dict__:
             self.store.reset(account.id if account else None)
+        self.blobs.reset(account.id if account else None)
 
     async def close(self) -> None:
         await self.outbox.close()
         await self.egress.close()
+        self.worker.close()
+        self.blobs.close()
         if "store" in self.__dict__:
             self.store.close()
 

@@ -60,7 +60,7 @@ ROWS_ACROSS_DOMAINS = {
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
 NOT_FOR_BASE = {"fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "uvicorn", "httpx"}
 # Fields of the World that never change after the start; every other one is reset.
-CONSTANT = {"settings", "quirks", "ids", "pacing", "egress"}
+CONSTANT = {"settings", "quirks", "ids", "pacing", "egress", "worker"}
 
 
 def modules() -> dict[str, Path]:
@@ -278,6 +278,8 @@ def use(app: App, key: str) -> None:
     account.timeline.advance(60)
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
+    with world.blobs.writer(account.id) as writer:
+        world.blobs.keep(account.id, writer)
     with world.store.transaction() as transaction:
         world.store.number(transaction, account.id, "thing")
 

@@ -49,6 +49,7 @@ class ApiError(Exception):
     code: ClassVar[str] = "10007"
     title: ClassVar[str] = "Unexpected error"
     default_detail: ClassVar[str] = "An unexpected error occured."
+    s3_code: ClassVar[str] = "InternalError"
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):
+    s3_code = "InvalidRequest"
     status, code, title = 400, "10015", "Bad Request"
     default_detail = "The request failed because it was not well-formed."
 
@@ -77,11 +79,13 @@ class InvalidFilter(BadRequest):
 
 
 class AuthenticationFailed(ApiError):
+    s3_code = "InvalidAccessKeyId"
     status, code, title = 401, "10009", "Authentication failed"
     default_detail = "The required authentication headers were either invalid or not included in the request."
 
 
 class AuthorizationFailed(ApiError):
+    s3_code = "AccessDenied"
     status, code, title = 403, "10010", "Authorization failed"
     default_detail = (
         "You do not have permission to perform the requested action on the specified resource or resources."
@@ -93,25 +97,29 @@ class FeatureNotEnabled(AuthorizationFailed):
 
 
 class NotFound(ApiError):
+    s3_code = "NoSuchKey"
     status, code, title = 404, "10005", "Resource not found"
     default_detail = "The requested resource or URL could not be found."
 
 
 class MethodNotAllowed(ApiError):
+    s3_code = "MethodNotAllowed"
     status, code, title = 405, "10030", "Method not allowed"
     default_detail = "The URL is valid, but the method is not allowed."
 
 
 class Conflict(ApiError):
+    s3_code = "OperationAborted"
     status, code, title = 409, "10036", "Resource is being processed"
     default_detail = "A request with this Idempotency-Key is already being processed."
 
 
 class TooLarge(BadRequest):
-    status = 413
+    status, s3_code = 413, "EntityTooLarge"
 
 
 class UnsupportedMediaType(ApiError):
+    s3_code = "InvalidRequest"
     status, code, title = 415, "10014", "Unsupported Media Type"
     default_detail = "The media type of the request is not supported."
 
@@ -122,6 +130,7 @@ class ExpectedJson(UnsupportedMediaType):
 
 
 class Unprocessable(ApiError):
+    s3_code = "InvalidRequest"
     status, code, title = 422, "10027", "Unprocessable Entity"
     default_detail = "The server understood the syntax of the request but was unable to process the instructions."
 
@@ -141,6 +150,7 @@ class UpgradeRequired(BadRequest):
 class TooManyRequests(ApiError):
     """429. `retry_after` in seconds; the rate-limit headers say that nothing is left until then."""
 
+    s3_code = "SlowDown"
     status, code, title = 429, "10011", "Too many requests"
     default_detail = "You have exceeded the maximum number of allowed requests."
 
@@ -162,14 +172,16 @@ class UnexpectedError(ApiError):
 
 
 class NotEmulated(NotFound):
-    status = 501
+    status, s3_code = 501, "NotImplemented"
 
 
 class ServiceUnavailable(ApiError):
+    s3_code = "ServiceUnavailable"
     status, code, title, default_detail = 503, "10016", "Service unavailable", "Service is unavailable."
 
 
 class RequestTimeout(ApiError):
+    s3_code = "RequestTimeout"
     status, code, title, default_detail = 504, "10008", "Request timeout", "The request timed out."
 
 

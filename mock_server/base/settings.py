@@ -32,7 +32,12 @@ class Settings:
     db: Path | None = _option(
         None, "SQLite file that keeps the state; without it the state lives in memory.", metavar="PATH"
     )
-    data: Path | None = _option(None, "Folder for object bytes; without it they live in memory.", metavar="DIR")
+    data: Path | None = _option(
+        None, "Folder for object bytes; without it they lie beside --db, or live in memory.", metavar="DIR"
+    )
+    buckets: tuple[Path, ...] = _option(
+        (), "Folder whose sub-folders are storage buckets, read-only, for every account.", metavar="DIR", many=True
+    )
     clock: str | None = _option(
         None, "Freeze the clock at this ISO 8601 instant (UTC without an offset).", metavar="INSTANT"
     )
@@ -73,6 +78,9 @@ class Settings:
     max_upload_bytes: int = _option(
         100 * 1024 * 1024, "Largest upload that is read; a larger one answers 413.", metavar="BYTES"
     )
+    max_object_bytes: int = _option(
+        1024 * 1024 * 1024, "Largest object, or part of one, that is put into a bucket.", metavar="BYTES"
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -80,6 +88,12 @@ class Settings:
     def quirks(self) -> Mapping[str, bool]:
         """Every quirk's value: the profile's, overridden by `quirk`."""
         return quirks.resolve(self.profile, [_parse_quirk(text) for text in self.quirk])
+
+    def objects(self) -> Path | None:
+        """The folder for object bytes, None for memory. Rows that are kept need bytes that are kept."""
+        if self.data is None and self.db is not None:
+            return self.db.with_name(self.db.name + ".data")
+        return self.data
 
     def start(self) -> float | None:
         """The frozen start in seconds since the epoch, None for the machine's time."""
@@ -122,16 +136,17 @@ def check(settings: Settings) -> None:
             raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
     if settings.tokens_per_second is not None and not 0.001 <= settings.tokens_per_second < math.inf:
         raise SettingsError("--tokens-per-second is at least 0.001; leave it out for no pacing.")
-    for name in ("max_json_bytes", "max_upload_bytes"):
+    for name in ("max_json_bytes", "max_upload_bytes", "max_object_bytes"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} is at least 1.")
     _check_paths(settings)
 
 
 def _check_paths(settings: Settings) -> None:
-    for folder in settings.fixtures:
-        if not folder.is_dir():
-            raise SettingsError(f"--fixtures {folder} is not a folder.")
+    for name in ("fixtures", "buckets"):
+        for folder in getattr(settings, name):
+            if not folder.is_dir():
+                raise SettingsError(f"--{name} {folder} is not a folder.")
     if settings.data is not None and settings.data.exists() and not settings.data.is_dir():
         raise SettingsError(f"--data {settings.data} is not a folder.")
     if settings.db is not None:

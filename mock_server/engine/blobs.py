@@ -1,0 +1,183 @@
+"""Bytes that are kept for accounts: files in a folder, or memory where there is none. Rows elsewhere name them.
+
+Names are opaque: nothing that a client says becomes part of a path. Bytes are written under a temporary name and renamed
+when they are whole, before the row that names them is committed; what a crash leaves over is named by no row.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from mock_server.base.errors import ServiceUnavailable
+
+CHUNK = 256 * 1024  # bytes read at a time
+FOLDER = "objects"
+PARTIAL = ".part"
+
+
+class Blobs:
+    """The bytes of every account. Without `kept`, what this server wrote is removed when it stops: its rows end with it."""
+
+    def __init__(self, folder: Path | None, *, kept: bool) -> None:
+        self._folder = None if folder is None else folder / FOLDER
+        self._kept = kept
+        self._memory: dict[str, dict[str, bytearray]] = {}
+        self._written: set[Path] = set()
+        self._made = 0
+
+    @contextmanager
+    def writer(self, account: str) -> "Iterator[Writer]":
+        """Takes bytes in; without `finish` nothing is left of them. Raises ServiceUnavailable when they cannot be written."""
+        writer: Writer
+        try:
+            writer = _Memory() if self._folder is None else _File(self._made_folder(account))
+        except OSError as error:
+            raise told(error) from error
+        try:
+            yield writer
+        except OSError as error:
+            raise told(error) from error
+        finally:
+            writer.discard()
+
+    def keep(self, account: str, writer: "Writer") -> str:
+        """The name under which what `writer` took in is found from now on."""
+        if isinstance(writer, _Memory):
+            self._made += 1
+            name = str(self._made)
+            self._memory.setdefault(account, {})[name] = writer.taken()
+            return name
+        assert isinstance(writer, _File)
+        try:
+            path = writer.taken()
+        except OSError as error:
+            raise told(error) from error
+        if not self._kept:
+            self._written.add(path)
+        return path.name
+
+    def read(self, account: str, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` up to `stop`, a chunk at a time. Opened at once: raises FileNotFoundError when they are gone."""
+        if self._folder is None:
+            held = self._memory.get(account, {}).get(name)
+            if held is None:
+                raise FileNotFoundError(name)
+            return _slices(held, start, len(held) if stop is None else stop)
+        return read_file(self._folder / account / name, start, stop)
+
+    def remove(self, account: str, names: Sequence[str]) -> None:
+        """Forget these bytes; whoever is reading them reads on."""
+        for name in names:
+            if self._folder is None:
+                self._memory.get(account, {}).pop(name, None)
+            else:
+                _unlink(self._folder / account / name)
+                self._written.discard(self._folder / account / name)
+
+    def reset(self, account: str | None = None) -> None:
+        """Forget an account's bytes, or all."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder if account is None else self._folder / account, ignore_errors=True)
+        if account is None:
+            self._memory.clear()
+            self._written.clear()
+            self._made = 0
+        else:
+            self._memory.pop(account, None)
+
+    def close(self) -> None:
+        self._memory.clear()
+        for path in self._written:
+            _unlink(path)
+        for folder in {path.parent for path in self._written}:
+            try:
+                folder.rmdir()
+            except OSError:
+                pass  # others' bytes are in it
+
+    def _made_folder(self, account: str) -> Path:
+        assert self._folder is not None
+        folder = self._folder / account
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+class Writer:
+    """Where bytes go until they are whole."""
+
+    def write(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def discard(self) -> None:
+        """Drop what was not taken."""
+
+
+class _Memory(Writer):
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self._held += data
+
+    def taken(self) -> bytearray:
+        taken, self._held = self._held, bytearray()
+        return taken
+
+
+class _File(Writer):
+    def __init__(self, folder: Path) -> None:
+        # The machine's chance is in the name, so that two servers may share a folder. It shows nowhere on the wire.
+        handle, name = tempfile.mkstemp(PARTIAL, dir=folder)
+        self._path = Path(name)
+        self._file: IO[bytes] = os.fdopen(handle, "wb")
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def taken(self) -> Path:
+        """The whole file, under its own name."""
+        self._file.close()
+        path = self._path.with_suffix("")
+        self._path.replace(path)
+        return path
+
+    def discard(self) -> None:
+        self._file.close()
+        _unlink(self._path)
+
+
+def read_file(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """A file's bytes, a chunk at a time. Opened at once. Raises OSError."""
+    file = path.open("rb")
+    file.seek(start)
+    return _chunks(file, None if stop is None else stop - start)
+
+
+def _chunks(file: IO[bytes], left: int | None) -> Iterator[bytes]:
+    with file:
+        while left is None or left > 0:
+            data = file.read(CHUNK if left is None else min(left, CHUNK))
+            if not data:
+                return
+            left = None if left is None else left - len(data)
+            yield data
+
+
+def _slices(held: bytearray, start: int, stop: int) -> Iterator[bytes]:
+    for place in range(start, stop, CHUNK):
+        yield bytes(memoryview(held)[place : min(place + CHUNK, stop)])
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass  # Windows keeps a file that is being read
+
+
+def told(error: OSError) -> ServiceUnavailable:
+    return ServiceUnavailable(f"{ServiceUnavailable.default_detail} Bytes cannot be written: {error.strerror}.")
