@@ -65,10 +65,12 @@ class App:
 
     def _check_fixtures(self) -> None:
         """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
-        from mock_server.domains.models.service import read
+        from mock_server.domains.models import service as models
+        from mock_server.domains.openai_embeddings import service as embedding_models
 
         self.world.replies.load()
-        read(self.world)
+        models.read(self.world)
+        embedding_models.read(self.world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
