@@ -48,13 +48,19 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 }
 # Between domains: from service to service, these only; and insights reads the rows of conversations where it counts
 # them in SQL and hears of each new message.
-ACROSS_DOMAINS = {("chat.service", "models.service")}
+ACROSS_DOMAINS = {
+    ("chat.service", "models.service"),
+    ("chat.service", "embeddings.service"),
+    ("embeddings.service", "buckets.service"),
+}
 ROWS_ACROSS_DOMAINS = {
     ("insights.runs", "conversations.tables"),
     ("insights.silence", "conversations.tables"),
     ("insights.aggregates", "conversations.tables"),
     ("insights.aggregates", "conversations.filters"),
     ("conversations.service", "insights.silence"),
+    ("embeddings.tasks", "buckets.service"),
+    ("embeddings.tracking", "buckets.service"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
@@ -278,6 +284,7 @@ def use(app: App, key: str) -> None:
     account.timeline.advance(60)
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
+    world.vectors.entry(account.id, "bucket")
     with world.blobs.writer(account.id) as writer:
         world.blobs.keep(account.id, writer)
     with world.store.transaction() as transaction:
