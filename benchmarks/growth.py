@@ -45,7 +45,7 @@ def fill(server: LocalServer, key: str, rows: int) -> str:
     from mock_server.domains.conversations import service
     from mock_server.engine.store import RAISE
 
-    world, account = server.app.world, account_id(key)
+    world, account = server.app.world, account_id(key.encode())
     store = world.store
     conversations, pairs = [], []
     for n in range(1, rows + 1):

@@ -123,8 +123,8 @@ class App:
     def _open_room(self, room: str) -> None:
         """Import a domain and link its routes. Rooms are imported on first use: importing all costs twice the start."""
         router: APIRouter = import_module(f"mock_server.domains.{room}.router").router
+        self.world.create_tables()  # before the room counts as open: it may fail
         self._rooms[room] = router
-        self.world.create_tables()
         self.api.include_router(router, tags=[room])
         routes: dict[str, Any] = {route.operation_id: route for route in router.routes}  # type: ignore[attr-defined]
         for operation in self.operations.all.values():

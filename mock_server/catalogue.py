@@ -2,7 +2,8 @@
 
 A row: method (WS for a socket), error dialect (base/errors.py), room that serves it (`-`: answers 501), path, name.
 Names are the official Python SDK's, without its leading `ai.` where a resource follows. Read from telnyx-python 4.189.0
-and, for the older routes, the brief; a test holds the rooms to it.
+and, for the older routes, the brief; a test holds the rooms to it. The last rows are storage, under names of our own: which
+S3 operation it is depends on the query.
 """
 
 from collections.abc import Iterator
@@ -110,10 +111,10 @@ GET    fa     embeddings /v2/ai/embeddings/buckets/{bucket_name}                
 POST   fa     embeddings /v2/ai/embeddings/similarity-search                                        embeddings.similarity_search
 POST   fa     embeddings /v2/ai/embeddings/url                                                      embeddings.url
 GET    fa     embeddings /v2/ai/embeddings/{task_id}                                                embeddings.retrieve
-GET    fa     -        /v2/ai/fine_tuning/jobs                                                    fine_tuning.jobs.list
-POST   fa     -        /v2/ai/fine_tuning/jobs                                                    fine_tuning.jobs.create
-GET    fa     -        /v2/ai/fine_tuning/jobs/{job_id}                                           fine_tuning.jobs.retrieve
-POST   fa     -        /v2/ai/fine_tuning/jobs/{job_id}/cancel                                    fine_tuning.jobs.cancel
+GET    fa     fine_tuning /v2/ai/fine_tuning/jobs                                                    fine_tuning.jobs.list
+POST   fa     fine_tuning /v2/ai/fine_tuning/jobs                                                    fine_tuning.jobs.create
+GET    fa     fine_tuning /v2/ai/fine_tuning/jobs/{job_id}                                           fine_tuning.jobs.retrieve
+POST   fa     fine_tuning /v2/ai/fine_tuning/jobs/{job_id}/cancel                                    fine_tuning.jobs.cancel
 GET    fa     -        /v2/ai/integrations                                                        integrations.list
 GET    fa     -        /v2/ai/integrations/connections                                            integrations.connections.list
 DELETE fa     -        /v2/ai/integrations/connections/{user_connection_id}                       integrations.connections.delete
@@ -191,7 +192,7 @@ GET    fa     openai_embeddings /v2/ai/openai/embeddings/models                 
 GET    fa     models   /v2/ai/openai/models                                                       openai.list_models
 POST   fa     -        /v2/ai/openai/responses                                                    openai.create_response
 POST   fa     -        /v2/ai/responses                                                           ai.create_response
-POST   fa     -        /v2/ai/summarize                                                           ai.summarize
+POST   fa     summarize /v2/ai/summarize                                                          ai.summarize
 GET    fa     -        /v2/ai/tools                                                               tools.list
 POST   fa     -        /v2/ai/tools                                                               tools.create
 DELETE fa     -        /v2/ai/tools/{tool_id}                                                     tools.delete
@@ -215,6 +216,17 @@ POST   map    -        /v2/text-to-speech/speech                                
 WS     std    -        /v2/text-to-speech/speech                                                  text_to_speech.stream
 GET    std    -        /v2/text-to-speech/speech/{audio_id}                                       text_to_speech.retrieve_audio
 GET    std    -        /v2/text-to-speech/voices                                                  text_to_speech.list_voices
+GET    s3     buckets  /s3                                                                        s3.list_buckets
+DELETE s3     buckets  /s3/{bucket}                                                               s3.delete_bucket
+GET    s3     buckets  /s3/{bucket}                                                               s3.read_bucket
+HEAD   s3     buckets  /s3/{bucket}                                                               s3.head_bucket
+POST   s3     buckets  /s3/{bucket}                                                               s3.post_bucket
+PUT    s3     buckets  /s3/{bucket}                                                               s3.put_bucket
+DELETE s3     buckets  /s3/{bucket}/{key:path}                                                    s3.delete_object
+GET    s3     buckets  /s3/{bucket}/{key:path}                                                    s3.get_object
+HEAD   s3     buckets  /s3/{bucket}/{key:path}                                                    s3.head_object
+POST   s3     buckets  /s3/{bucket}/{key:path}                                                    s3.post_object
+PUT    s3     buckets  /s3/{bucket}/{key:path}                                                    s3.put_object
 """
 UPLOADS = frozenset({"audio.transcribe"})
 # Those that take an Idempotency-Key, as the official Python SDK's request options and the vendor's reference have it.
@@ -242,5 +254,6 @@ def operations() -> Iterator[Operation]:
         kind = "socket" if method == "WS" else "http"
         method = "GET" if method == "WS" else method
         yield Operation(
-            id, method, path, dialect, None if room == "-" else room, kind, id in UPLOADS, id in IDEMPOTENT  # type: ignore[arg-type]
+            id, method, path, dialect, None if room == "-" else room, kind, id in UPLOADS, id in IDEMPOTENT,  # type: ignore[arg-type]
+            raw=dialect == "s3", signed=dialect == "s3",
         )  # fmt: skip

@@ -52,6 +52,13 @@ ERROR_MAP = {
         "errors": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
     },
 }
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A success is replayed for 24 hours to the same request with the same key.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"},
+}
 # Answers that any operation may give: 404 and 405 by the table, 409 5xx injected.
 SHARED = {
     400: "The request is malformed.",
@@ -94,10 +101,13 @@ def _complete(schema: dict[str, Any]) -> None:
     )
     components["schemas"].pop("ValidationError", None)
     schema["security"] = [{"bearerAuth": []}]
-    dialects = {operation.id: operation.dialect for operation in catalogue.operations()}
+    known = {operation.id: operation for operation in catalogue.operations()}
     for item in schema["paths"].values():
         for operation in item.values():
-            _add_errors(operation, dialects[operation["operationId"]])
+            declared = known[operation["operationId"]]
+            _add_errors(operation, declared.dialect)
+            if declared.idempotent:
+                operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
 
 
 def _add_errors(operation: dict[str, Any], dialect: str) -> None:

@@ -32,21 +32,23 @@ class OneWrite:
     uvicorn writes the two apart, a system call each: a third of the time of a short answer.
     """
 
-    __slots__ = ("_held", "_loop", "_transport")
+    __slots__ = ("_call_soon", "_closed", "_held", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
+        self._transport, self._call_soon = transport, loop.call_soon
+        self.is_closing = transport.is_closing
         self._held = b""
+        self._closed = False
 
     def write(self, data: bytes) -> None:
-        if self._transport.is_closing():
-            return
         if self._held:
             head, self._held = self._held, b""
             self._transport.writelines((head, data))
+        elif self._closed:
+            return  # an answer of uvicorn's own to a connection that was hung up
         elif data.startswith(b"HTTP/1.1 "):
             self._held = data
-            self._loop.call_soon(self.flush)
+            self._call_soon(self.flush)
         else:
             self._transport.write(data)
 
@@ -57,6 +59,7 @@ class OneWrite:
 
     def close(self) -> None:
         self.flush()
+        self._closed = True
         self._transport.close()
 
     def __getattr__(self, name: str) -> Any:

@@ -78,9 +78,14 @@ class World:
         except StoreError as error:
             raise SettingsError(str(error)) from None
 
+    @property
+    def stored(self) -> bool:
+        """Whether the database was opened; while it was not, there are no rows."""
+        return "store" in self.__dict__
+
     def create_tables(self) -> None:
         """Make the tables of the rooms entered by now; a store that is opened later makes them itself."""
-        if "store" in self.__dict__:
+        if self.stored:
             self.store.create_tables()
 
     def reset(self, account: Account | None = None) -> None:
@@ -100,7 +105,7 @@ class World:
             self.ring.reset()
             self.webhooks.reset()
             self.cache.clear()
-        if "store" in self.__dict__:
+        if self.stored:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)
 
@@ -109,11 +114,11 @@ class World:
         await self.egress.close()
         self.worker.close()
         self.blobs.close()
-        if "store" in self.__dict__:
+        if self.stored:
             self.store.close()
 
     def name_exchange(self, account: Account) -> str:
-        return self.ids.uuid(account.id, "request", account.next("request"))
+        return self.ids.hex(account.id, "request", account.next("request"))
 
     def name_admin_call(self) -> str:
         return self.ids.uuid("", "admin", self.accounts.nobody.next("admin"))
@@ -156,11 +161,11 @@ class Call:
         """A UUID for the next thing of a kind that is not kept in the store."""
         return self.world.ids.uuid(self.account.id, kind, self.account.next(kind))
 
-    def choose(self, model: str, user_text: str) -> tuple[ReplyRule | None, View]:
+    def choose(self, model: str, user_text: str, system_text: str = "") -> tuple[ReplyRule | None, View]:
         """The reply that the rules choose, noted in the journal, and the view it was chosen by."""
         operation = self.exchange.operation
         assert operation is not None
-        view = View(operation.id, operation.room or "", model, user_text)
+        view = View(operation.id, operation.room or "", model, user_text, system_text)
         rule = self.world.replies.choose(view)
         self.exchange.reply = rule.id if rule else "default"
         return rule, view

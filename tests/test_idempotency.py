@@ -6,6 +6,7 @@ import threading
 import httpx
 import pytest
 
+from mock_server import catalogue
 from tests.conftest import Client
 
 IN_FLIGHT = {
@@ -206,6 +207,10 @@ def test_a_client_that_leaves_lets_go_of_its_key(client: Client) -> None:
         pass  # the server has not noticed yet
 
     assert answer.status_code == 200
+
+
+def test_every_operation_that_takes_a_key_is_in_the_catalogue() -> None:
+    assert {o.id for o in catalogue.operations()} >= catalogue.IDEMPOTENT
 
 
 def test_reset_forgets_keys(client: Client) -> None:

@@ -52,6 +52,9 @@ ACROSS_DOMAINS = {
     ("chat.service", "models.service"),
     ("chat.service", "embeddings.service"),
     ("embeddings.service", "buckets.service"),
+    ("models.service", "fine_tuning.service"),
+    ("fine_tuning.service", "buckets.service"),
+    ("summarize.service", "buckets.service"),
 }
 ROWS_ACROSS_DOMAINS = {
     ("insights.runs", "conversations.tables"),
@@ -221,7 +224,7 @@ def still_app() -> Iterator[Callable[[], App]]:
 
         def make() -> App:
             app = create_app(Settings(), Clock(machine=Machine(wall=lambda: 1e9, monotonic=lambda: 0.0)))
-            stack.callback(app.world.close)
+            stack.callback(lambda world=app.world: asyncio.run(world.close()))
             return app
 
         yield make

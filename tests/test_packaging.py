@@ -1,5 +1,6 @@
 """What a newcomer gets: the make targets, the wheel in an empty venv on every Python, the image, docker compose."""
 
+import json
 import os
 import re
 import shutil
@@ -51,8 +52,8 @@ def test_make_has_the_target(target):
 
 
 def test_each_kind_of_test_has_its_target():
-    assert 'pytest -m "not check and not proof"' in run("make", "--dry-run", "test")
-    assert 'pytest -m "not proof"' in run("make", "--dry-run", "check")
+    assert 'pytest -n auto -m "not check and not proof"' in run("make", "--dry-run", "test")
+    assert 'pytest -n auto -m "not proof"' in run("make", "--dry-run", "check")
     assert "pytest -m proof" in run("make", "--dry-run", "proof")
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("exec make check")
 
@@ -209,17 +210,32 @@ def test_compose_has_an_example_that_waits_for_healthy(compose):
     example = compose["services"]["example"]
 
     assert example["profiles"] == ["example"]
-    assert example["depends_on"] == {"mock": {"condition": "service_healthy"}}
+    assert example["depends_on"] == {
+        "mock": {"condition": "service_healthy"},
+        "receiver": {"condition": "service_started"},
+    }
+    assert compose["services"]["mock"]["environment"]["MOCK_EGRESS_ALLOW"] == "receiver" in compose["services"]
     assert example["environment"]["TELNYX_BASE_URL"] == "http://mock:4010/v2"
     assert example["volumes"] == ["./docs/examples/compose:/example:ro"]
     assert example["command"] == ["python", "/example/client.py"]
 
 
 def test_the_example_client_is_content():
-    with LocalServer(Settings(port=0, fixtures=(EXAMPLE / "fixtures",))) as server:
-        told = run(sys.executable, EXAMPLE / "client.py", TELNYX_BASE_URL=f"{server.url}/v2")
+    receiver = subprocess.Popen(
+        [sys.executable, EXAMPLE / "receiver.py"], stdout=subprocess.PIPE, text=True, env={**os.environ, "PORT": "0"}
+    )
+    try:
+        port = receiver.stdout.readline().split()[-1]
+        url = {"RECEIVER_URL": f"http://127.0.0.1:{port}/"}
+        with LocalServer(Settings(port=0, fixtures=(EXAMPLE / "fixtures",))) as server:
+            told = run(sys.executable, EXAMPLE / "client.py", TELNYX_BASE_URL=f"{server.url}/v2", **url)
+        delivered = json.loads(receiver.stdout.readline())
+    finally:
+        receiver.kill()
+        receiver.wait()
 
     assert told.startswith("example ok")
+    assert delivered["event_type"] == "conversation.insights.completed"
 
 
 def test_the_health_checks_are_content_only_with_a_server(compose):

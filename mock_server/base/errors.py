@@ -22,14 +22,16 @@ Codes, titles and details are the vendor's error catalogue; where its sources di
 in README.md, which a test reads.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 # fa: FastAPI's `detail[]` for 422 (all of /ai/*).  std: `errors[]` for everything.  map: `errors{field: [msg]}` for 422
 # (POST /text-to-speech/speech).  stt: `errors[]` with code 10004 and source.pointer for 422 (speech-to-text sockets and
-# providers).  bucket: as fa, and 404 in a `detail[]` of Telnyx-like items (DELETE of an embedded bucket).
-Dialect = Literal["fa", "std", "map", "stt", "bucket"]
+# providers).  bucket: as fa, and 404 in a `detail[]` of Telnyx-like items (DELETE of an embedded bucket).  s3: XML.
+Dialect = Literal["fa", "std", "map", "stt", "bucket", "s3"]
+XML_UNABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 META_URL = "https://developers.telnyx.com/docs/overview/errors/"
 
 
@@ -79,7 +81,7 @@ class InvalidFilter(BadRequest):
 
 
 class AuthenticationFailed(ApiError):
-    s3_code = "InvalidAccessKeyId"
+    s3_code = "InvalidAccessKeyId"  # which S3 tells with 403, and this server with 401 as everywhere
     status, code, title = 401, "10009", "Authentication failed"
     default_detail = "The required authentication headers were either invalid or not included in the request."
 
@@ -242,3 +244,10 @@ _RENDER_INVALID = {
     "stt": _as_missing_parameter,
     "map": _as_map,
 }
+
+
+def render_xml(error: ApiError) -> bytes:
+    """The body of `error` in the dialect `s3`."""
+    text = XML_UNABLE.sub("?", error.detail).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    body = f"<Error><Code>{error.s3_code}</Code><Message>{text}</Message></Error>"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}'.encode("utf-8", "replace")

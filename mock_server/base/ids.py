@@ -1,6 +1,6 @@
 """The only place where chance comes from: hashes of (seed, account, kind, n). No state, no entropy of the machine."""
 
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 
 
 class Ids:
@@ -28,4 +28,4 @@ class Ids:
 
 def account_id(key: bytes) -> str:
     """The account a key stands for. A one-way hash: the key itself is never stored."""
-    return "acct_" + sha256(key).hexdigest()[:24]
+    return "acct_" + blake2b(key, digest_size=12).hexdigest()

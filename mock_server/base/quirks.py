@@ -36,6 +36,12 @@ TABLE: tuple[Quirk, ...] = (
         "live",
     ),
     _quirk(
+        "unknown_training_file_refused",
+        "a fine-tuning job whose training file is in none of the account's buckets answers 400",
+        "not captured; the vendor documents an object or a bucket; the text is ours",
+        "live",
+    ),
+    _quirk(
         "models_created_iso",
         "GET /ai/models writes `created` as an ISO string, as GET /ai/openai/models always does",
         "public OpenAPI document of 2026-08-04; the brief's integer dates from before 2026-05-08",
@@ -72,21 +78,21 @@ TABLE: tuple[Quirk, ...] = (
         "live",
     ),
     _quirk(
-        "bodies_mended",
-        "a request body that lacks required fields or goes beyond a bound is mended instead of refused",
+        "requests_mended",
+        "a request that lacks required fields or goes beyond a bound is mended instead of refused",
         "this project: for the vendor SDK's own tests, which expect that nothing is refused",
         "stub",
     ),
     _quirk(
         "unknown_ids_synthesised",
         "reading an id that is not there answers a stand-in, changing or deleting it answers as if it were",
-        "this project: for the vendor SDK's own tests, which name ids that nobody made",
+        "this project: for the vendor SDK's own tests, which ask for ids that nobody made",
         "stub",
     ),
     _quirk(
         "malformed_filters_ignored",
         "a list filter that cannot be read is passed over instead of refused",
-        "this project: for the vendor SDK's own tests, whose filters are the word `string`-like placeholders",
+        "this project: for the vendor SDK's own tests, which filter by placeholders such as `string`",
         "stub",
     ),
 )

@@ -1,6 +1,8 @@
 """Accounts: every API key is its own, with its own time, counters and nothing in common with the others."""
 
+import re
 from collections.abc import Collection
+from urllib.parse import unquote_to_bytes
 
 from mock_server.base.clock import Clock, Timeline
 from mock_server.base.errors import AuthenticationFailed
@@ -36,6 +38,22 @@ def bearer_key(authorization: bytes | None) -> bytes:
     if authorization is None or authorization[:7].lower() != b"bearer ":
         return b""
     return authorization[7:].strip()
+
+
+def signed_key(authorization: bytes | None, query: bytes) -> bytes:
+    """The access key id of an AWS signature, in the header or the query of a presigned URL; empty where there is none.
+
+    `AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request, ...`, or `AWS <key>:<signature>`.
+    """
+    if authorization is not None:
+        if found := re.match(rb"AWS4-HMAC-SHA256\b.*?\bCredential=([^,]*)", authorization, re.IGNORECASE | re.DOTALL):
+            return found[1].strip().rsplit(b"/", 4)[0]
+        return authorization[4:].rpartition(b":")[0].strip() if authorization[:4].upper() == b"AWS " else b""
+    if found := re.search(rb"(?:^|&)X-Amz-Credential=([^&]*)", query, re.IGNORECASE):
+        return unquote_to_bytes(found[1].replace(b"+", b" ")).rsplit(b"/", 4)[0]
+    if found := re.search(rb"(?:^|&)AWSAccessKeyId=([^&]*)", query):
+        return unquote_to_bytes(found[1].replace(b"+", b" "))
+    return b""
 
 
 class Accounts:

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mock_server.base.clock import Clock, Timeline
-from mock_server.base.errors import ApiError, Dialect, render
+from mock_server.base.errors import ApiError, Dialect, render, render_xml
 
 JSON = (b"content-type", b"application/json")
+XML = (b"content-type", b"application/xml")
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
@@ -46,10 +47,30 @@ def empty() -> Ready:
 
 def of_error(error: ApiError, dialect: Dialect) -> Ready:
     """The answer that tells a client of an error."""
-    answer = Ready(to_json(render(error, dialect)), error.status)
+    in_xml = dialect == "s3"
+    body, kind = (render_xml(error), XML) if in_xml else (to_json(render(error, dialect)), JSON)
+    answer = Ready(body, error.status, (kind,))
     for name, value in error.headers.items():
         answer.raw_headers.append((name.encode("latin-1"), value.encode("latin-1")))
     return answer
+
+
+class Chunks(Response):
+    """Bytes that are not all in memory at once. `size` is how many there are in all."""
+
+    def __init__(
+        self, chunks: Iterable[bytes], size: int, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
+        self.status_code = status
+        self.raw_headers = [*headers, (b"content-length", b"%d" % size)]
+        self.background = None
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for chunk in self._chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 class Stream(Response):

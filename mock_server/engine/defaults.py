@@ -1,4 +1,4 @@
-"""Mends a request body that lacks required fields or goes beyond a bound, for the quirk `bodies_mended`."""
+"""Mends a request body that lacks required fields or goes beyond a bound, for the quirk `requests_mended`."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
+from starlette.types import Receive
+
 from mock_server.engine.accounts import Account
 from mock_server.engine.idempotency import Keyed
 from mock_server.engine.operations import Operation
@@ -22,6 +24,7 @@ class Exchange:
     operation: Operation | None = None
     params: Mapping[str, str] = MappingProxyType({})
     call: Any = None  # what the domains may use; made by the world, which the engine does not know
+    receive: Receive | None = None  # for operations that read their body themselves
     keyed: Keyed | None = None  # its Idempotency-Key
     secret = b""  # the API key while the exchange runs, to mask it; wiped before the journal keeps the exchange
     at = 0.0  # seconds since the epoch, by the account's clock

@@ -9,10 +9,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
-from mock_server.engine.accounts import Accounts, bearer_key
+from mock_server.engine.accounts import Accounts, bearer_key, signed_key
 from mock_server.engine.answers import Silence, of_error
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import HEADER, Effect, Faults
+from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.operations import Operation, Operations
 
@@ -47,15 +48,16 @@ class Gate:
         dialect: Dialect = "std"
         try:
             headers = exchange.headers
-            exchange.secret = bearer_key(headers.get(b"authorization"))
+            authorization = headers.get(b"authorization")
+            exchange.secret = bearer_key(authorization) or signed_key(authorization, exchange.query)
             raw_path = scope.get("raw_path") or scope["path"].encode()
             operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            exchange.account = self._accounts.of_key(exchange.secret)
+            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
             exchange.at = exchange.account.timeline.now()
-            if operation.idempotent:  # before faults: a request that one of them delays holds its key
+            if operation.idempotent and KEY_HEADER in headers:  # before faults: a request that is delayed holds its key
                 exchange.keyed = self._in_flight.claim(
-                    exchange.account.id, exchange.method, exchange.path, exchange.query, scope["headers"]
+                    exchange.account.id, exchange.method, exchange.path, exchange.query, exchange.request_headers
                 )
             effect = self._faults.before_parse(exchange, headers.get(HEADER))
             if effect is not None:
@@ -64,7 +66,17 @@ class Gate:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
                 )
-            receive = self._bounded(receive, operation, exchange, headers.get(b"content-length"))
+            limit = self._max_upload if operation.upload else self._max_json
+            if exchange.keyed is not None:
+                limit = min(limit, LARGEST_BODY)
+                receive = exchange.keyed.reading(receive)
+            length = headers.get(b"content-length")
+            if operation.raw:
+                exchange.receive = receive
+            elif length is None:
+                receive = _bounded(receive, limit)
+            elif int(length) > limit:
+                raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
             handler = operation.handler if self._lean else None
@@ -72,22 +84,13 @@ class Gate:
         except ApiError as error:
             if exchange.operation is None:
                 self._attribute(exchange)
+                dialect = self._operations.dialect_at(exchange.path)
             await of_error(error, dialect)(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"
         finally:
             if exchange.keyed is not None:
                 self._in_flight.release(exchange.keyed)
-
-    def _bounded(self, receive: Receive, operation: Operation, exchange: Exchange, length: bytes | None) -> Receive:
-        """`receive` with the operation's limit on it. Raises TooLarge for a body that announces more."""
-        limit = self._max_upload if operation.upload else self._max_json
-        if exchange.keyed is not None:
-            limit = min(limit, LARGEST_BODY)
-            receive = exchange.keyed.reading(receive)
-        if length is not None and int(length) > limit:
-            raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
-        return receive if length is not None else _bounded(receive, limit)
 
     def _attribute(self, exchange: Exchange) -> None:
         """An exchange with no operation belongs to its key's account all the same, where the key is good."""

@@ -92,7 +92,7 @@ class Journal:
         finally:
             exchange.duration = self._machine.monotonic() - exchange.started
             exchange.at = exchange.at or self._nobody.timeline.now()
-            exchange.call = None
+            exchange.call = exchange.receive = None
             self._stamp(exchange)
             mask(exchange)
             self._ring.add(exchange)
@@ -107,7 +107,7 @@ class Journal:
 class _Tee:
     """Copies what goes over the wire into the exchange, within the caps."""
 
-    __slots__ = ("_chunks", "_receive", "_send", "_stamp", "exchange", "finished", "left", "started")
+    __slots__ = ("_receive", "_send", "_stamp", "exchange", "finished", "left", "started")
 
     def __init__(self, exchange: Exchange, receive: Receive, send: Send, stamp: Callable[[Exchange], str]) -> None:
         self.exchange, self._receive, self._send, self._stamp = exchange, receive, send, stamp

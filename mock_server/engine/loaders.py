@@ -166,17 +166,19 @@ def _named(names: list[str], row: list[str]) -> Iterator[str]:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Load one document after another: a line {name, mode, size}, its bytes; a line {parts} or {error} back."""
+    """Load one document after another: a line {name, mode, size}, its bytes; back a line {sizes} and the parts, or {error}."""
     while line := requests.readline():
         asked = json.loads(line)
         answer: dict[str, Any]
+        parts: list[bytes] = []
         try:
-            answer = {"parts": load_text(asked["name"], requests.read(asked["size"]), asked["mode"])}
+            parts = [part.encode() for part in load_text(asked["name"], requests.read(asked["size"]), asked["mode"])]
+            answer = {"sizes": [len(part) for part in parts]}
         except Unreadable as error:
             answer = {"error": str(error)}
         except MemoryError:
             answer = {"error": "The document is too large when unpacked."}
-        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.write(json.dumps(answer).encode() + b"\n" + b"".join(parts))
         answers.flush()
 
 

@@ -25,15 +25,19 @@ class Operation:
     kind: Kind = "http"
     upload: bool = False  # takes a form: its own, larger limit, and FastAPI's own path
     idempotent: bool = False  # takes an Idempotency-Key
+    raw: bool = False  # reads its body itself, bytes of any kind and number
+    signed: bool = False  # the key may come as the access key id of an AWS signature
     handler: ASGIApp | None = field(default=None, repr=False)  # compiled; linked when the room is first entered
 
 
 @dataclass(slots=True)
 class _Node:
-    """One path segment of the table: fixed next segments, one parameter, and what ends here."""
+    """One path segment of the table: fixed next segments, one parameter, one for all the rest, and what ends here."""
 
     fixed: dict[str, "_Node"] = field(default_factory=dict)
     parameter: tuple[str, "_Node"] | None = None
+    rest: "_Node | None" = None
+    folder: bool = False  # a slash at the end makes no difference: what takes all the rest lies below
     ends: dict[tuple[Kind, str], Operation] = field(default_factory=dict)
 
 
@@ -50,7 +54,11 @@ class Operations:
             self._exact[operation.kind, operation.method, operation.path] = operation
             node = self._root
             for segment in operation.path.split("/"):
-                if segment.startswith("{"):
+                node.folder = node.folder or operation.path.endswith(":path}")
+                if segment.endswith(":path}"):
+                    node.rest = node.rest or _Node()
+                    node = node.rest
+                elif segment.startswith("{"):
                     node.parameter = node.parameter or (segment[1:-1], _Node())
                     node = node.parameter[1]
                 else:
@@ -71,11 +79,17 @@ class Operations:
         if operation is None:
             allowed = sorted({m for k, m in node.ends if k == "http"})
             raise MethodNotAllowed(headers={"allow": ", ".join(allowed or ["GET"])})
-        names = [s[1:-1] for s in operation.path.split("/") if s.startswith("{")]
+        names = [s[1:-1].removesuffix(":path") for s in operation.path.split("/") if s.startswith("{")]
         return operation, {name: _decode(value) for name, value in zip(names, values, strict=True)}
 
+    def dialect_at(self, path: str) -> Dialect:
+        """In which dialect a path that is no operation is refused: that of its neighbours, where they have but one."""
+        head = path.split("/", 2)[1:2]
+        dialects = {operation.dialect for operation in self.all.values() if operation.path.split("/", 2)[1:2] == head}
+        return dialects.pop() if len(dialects) == 1 else "std"
+
     def _walk(self, segments: list[str]) -> tuple[_Node, list[str]] | None:
-        """Fixed segments win over parameters; where a fixed one leads nowhere, the parameter is tried."""
+        """Fixed segments win over parameters, these over what takes all the rest; where one leads nowhere, the next is tried."""
         states: list[tuple[_Node, int, list[str]]] = [(self._root, 0, [])]
         while states:
             node, i, values = states.pop()
@@ -83,6 +97,10 @@ class Operations:
                 if node.ends:
                     return node, values
                 continue
+            if node.folder and segments[i:] == [""]:
+                states.append((node, len(segments), values))
+            elif node.rest:
+                states.append((node.rest, len(segments), [*values, "/".join(segments[i:])]))
             if node.parameter and segments[i]:
                 states.append((node.parameter[1], i + 1, [*values, segments[i]]))
             fixed = node.fixed.get(segments[i])

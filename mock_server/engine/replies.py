@@ -16,12 +16,13 @@ class FixtureError(ValueError):
 
 @dataclass(slots=True)
 class View:
-    """What rules may match on: the operation's name and domain, the model, the last user text."""
+    """What rules may match on: the operation's name and domain, the model, the last user text, the system's text."""
 
     operation: str
     domain: str
     model: str
     user_text: str
+    system_text: str = ""
 
 
 class Text(BaseModel):
@@ -46,14 +47,21 @@ class ReplyMatch(BaseModel):
     operation: str | None = None
     model: str | None = None
     user_text: str | Text | None = None
+    system_text: str | Text | None = None
 
     def fits(self, view: View) -> bool:
         if self.operation is not None and self.operation != view.domain and not like(self.operation, view.operation):
             return False
         if self.model is not None and not like(self.model, view.model):
             return False
-        wanted = Text(equals=self.user_text) if isinstance(self.user_text, str) else self.user_text
-        return wanted is None or wanted.fits(view.user_text)
+        return _fits(self.user_text, view.user_text) and _fits(self.system_text, view.system_text)
+
+
+def _fits(wanted: str | Text | None, text: str) -> bool:
+    """A string by itself is all that the text may be."""
+    if wanted is None or isinstance(wanted, str):
+        return wanted is None or wanted == text
+    return wanted.fits(text)
 
 
 class ToolCall(BaseModel):

@@ -25,6 +25,8 @@ from mock_server.engine.answers import as_json, of_error
 from mock_server.engine.defaults import complete
 from mock_server.engine.exchange import Exchange
 
+# Complaints about a number beyond a bound.
+BOUNDS = frozenset({"greater_than_equal", "greater_than", "less_than_equal", "less_than"})
 Endpoint = Callable[..., Awaitable[Any]]
 
 
@@ -92,7 +94,8 @@ def guarded(endpoint: Endpoint) -> Endpoint:
             return answer
         if call.exchange.keyed is not None:
             return await call.once(lambda: rendered(values))
-        return await rendered(values)
+        answer = await endpoint(**values)
+        return answer if isinstance(answer, Response) else as_json(answer)
 
     async def rendered(values: dict[str, Any]) -> Response:
         answer = await endpoint(**values)
@@ -132,7 +135,7 @@ def _compile(route: APIRoute) -> ASGIApp | None:
         exchange: Exchange = scope["mock.exchange"]
         call: Guard = exchange.call
         issues: list[Any] = []
-        values = read_parameters(scope, issues) if read_parameters else {}
+        values = read_parameters(scope, issues, call) if read_parameters else {}
         values["call"] = call
         if body is not None:
             values[body.name] = await body.read(scope, receive, issues, call)
@@ -164,7 +167,7 @@ class _Body:
         if message.get("more_body", False) or message["type"] != "http.request":
             body = await _read_on(message, receive)
         if not body:
-            if self._required and not call.quirk("bodies_mended"):
+            if self._required and not call.quirk("requests_mended"):
                 issues.append({"loc": ("body",), "msg": "Field required", "type": "missing"})
                 return None
             if not self._required:
@@ -177,7 +180,7 @@ class _Body:
                 raise InvalidJson from None
         # Once more the way FastAPI does it: validation of Python values words several errors differently.
         value, errors = self._field.validate(from_json(body or b"{}"), {}, loc=("body",))
-        if errors and call.quirk("bodies_mended"):
+        if errors and call.quirk("requests_mended"):
             value, errors = complete(body or b"{}", self._adapter, [{**e, "loc": e["loc"][1:]} for e in errors])
             errors = [{**e, "loc": ("body", *e["loc"])} for e in errors]
         issues.extend(errors)
@@ -186,15 +189,15 @@ class _Body:
 
 def _parameters(
     path: Sequence[Any], query: Sequence[Any], header: Sequence[Any]
-) -> Callable[[Scope, list[Any]], dict[str, Any]] | None:
+) -> Callable[[Scope, list[Any], Guard], dict[str, Any]] | None:
     if not (path or query or header):
         return None
 
     if not (query or header) and all(_is_plain(field) for field in path):
         names = [(field.name, field.alias) for field in path]
-        return lambda scope, _: {name: scope["path_params"][alias] for name, alias in names}
+        return lambda scope, *_: {name: scope["path_params"][alias] for name, alias in names}
 
-    def read(scope: Scope, issues: list[Any]) -> dict[str, Any]:
+    def read(scope: Scope, issues: list[Any], call: Guard) -> dict[str, Any]:
         values: dict[str, Any] = {}
         sources: tuple[tuple[Sequence[Any], Callable[[], Any]], ...] = (
             (path, lambda: scope["path_params"]),
@@ -203,12 +206,21 @@ def _parameters(
         )
         for fields, received in sources:
             if fields:
-                found, errors = request_params_to_args(fields, received())
+                given = received()
+                found, errors = request_params_to_args(fields, given)
+                if errors and fields is query and call.quirk("requests_mended"):
+                    found, errors = request_params_to_args(fields, _within_bounds(given, errors))
                 values.update(found)
                 issues.extend(errors)
         return values
 
     return read
+
+
+def _within_bounds(given: QueryParams, errors: Sequence[Any]) -> QueryParams:
+    """The query without the parameters that go beyond a bound: their defaults take their places."""
+    beyond = {error["loc"][1] for error in errors if error["type"] in BOUNDS}
+    return QueryParams([(name, value) for name, value in given.multi_items() if name not in beyond])
 
 
 def _is_plain(field: Any) -> bool:

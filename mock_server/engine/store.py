@@ -62,9 +62,12 @@ class Counter(SQLModel, table=True):
 COUNTERS: Table = SQLModel.metadata.tables["counter"]
 
 
-def mine(statement: Statement, table: Table, account: Any = ACCOUNT) -> Statement:
-    """`statement` narrowed to the rows of one account, a prepared one's `account`: the only place where that is written."""
-    return statement.where(table.c.account == account)
+def mine(statement: Statement, table: Any, account: Any = ACCOUNT) -> Statement:
+    """`statement` narrowed to the rows of one account in a table or its class; in a prepared one a parameter names whose.
+
+    The only place where that is written.
+    """
+    return statement.where((table.c if isinstance(table, Table) else table).account == account)
 
 
 class Prepared:
@@ -99,8 +102,8 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self._open = False
-        url = URL.create("sqlite", database=None if path is None else str(path))
         self._tables: Sequence[Table] = ()
+        url = URL.create("sqlite", database=None if path is None else str(path))
         # AUTOCOMMIT leaves BEGIN and COMMIT to us: the driver's own habits differ between Python versions.
         self._engine: Engine = create_engine(
             url, poolclass=StaticPool, isolation_level="AUTOCOMMIT", connect_args={"check_same_thread": False}

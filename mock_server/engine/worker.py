@@ -54,21 +54,24 @@ class Worker:
     def _load(self, name: str, data: bytes, mode: Mode) -> list[str]:
         try:
             loader = self._begun()
+        except OSError as error:
+            raise Unreadable(f"The document cannot be read: {error.strerror}.") from None
+        try:
             assert loader.stdin is not None and loader.stdout is not None
             loader.stdin.write(json.dumps({"name": name, "mode": mode, "size": len(data)}).encode() + b"\n")
             loader.stdin.write(data)
             loader.stdin.flush()
-            line = loader.stdout.readline()
-            answer: dict[str, Any] = (
-                json.loads(line) if line else {"error": "The document is too large or too deep to be read."}
-            )
-        except (OSError, ValueError):
-            self._end_loader()
-            raise Unreadable("The document cannot be read: what reads it has ended.") from None
+            answer = json.loads(loader.stdout.readline())
+            parts = [loader.stdout.read(size) for size in answer.get("sizes", ())]
+            if [len(part) for part in parts] != answer.get("sizes", []):
+                raise EOFError
+        except (OSError, ValueError, EOFError):
+            loader.kill()
+            loader.wait()
+            raise Unreadable("The document is too large, or what reads it has ended.") from None
         if "error" in answer:
             raise Unreadable(answer["error"])
-        parts: list[str] = answer["parts"]
-        return parts
+        return [part.decode() for part in parts]
 
     def _begun(self) -> "subprocess.Popen[bytes]":
         if self._loader is None or self._loader.poll() is not None:

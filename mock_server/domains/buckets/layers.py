@@ -60,13 +60,14 @@ class LayerFile:
 
 @dataclass(slots=True)
 class Layer:
-    """One read-only bucket: its files by key, in the order of keys."""
+    """One read-only bucket: its files by key, and the keys in order."""
 
     name: str
     folder: Path
     root: Path  # what links must not lead out of
     shipped: bool
     files: dict[str, LayerFile]
+    keys: list[str]
     seen: dict[str, int]  # when each folder last changed, in nanoseconds
 
     @property
@@ -81,25 +82,33 @@ class Layer:
             return True
 
     def read(self) -> None:
+        """Find its files anew."""
         files: dict[str, LayerFile] = {}
-        self.seen = {}
-        for folder, folders, names in os.walk(self.folder):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+        self.seen, left = {}, [self.folder]
+        while left:
+            folder = left.pop()
             try:
-                self.seen[folder] = Path(folder).stat().st_mtime_ns
+                self.seen[str(folder)] = folder.stat().st_mtime_ns
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.name.startswith("."):
+                            continue
+                        if entry.is_dir(follow_symlinks=False):
+                            left.append(folder / entry.name)
+                        elif (file := self._file(entry)) is not None:
+                            files[file.path.relative_to(self.folder).as_posix()] = file
             except OSError:
                 continue
-            for path in (Path(folder, name) for name in names if not name.startswith(".")):
-                if (file := self._file(path)) is not None:
-                    files[path.relative_to(self.folder).as_posix()] = file
-        self.files = {key: files[key] for key in sorted(files)}
+        self.keys = sorted(files)
+        self.files = files
 
-    def _file(self, path: Path) -> LayerFile | None:
+    def _file(self, entry: "os.DirEntry[str]") -> LayerFile | None:
+        path = Path(entry.path)
         try:
-            str(path).encode()  # a name that is no UTF-8 is no key
-            if not inside(path, self.root):
+            entry.path.encode()  # a name that is no UTF-8 is no key
+            if entry.is_symlink() and not inside(path, self.root):
                 return None
-            found = path.stat()
+            found = entry.stat()
         except (OSError, ValueError):
             return None
         if not stat.S_ISREG(found.st_mode):
@@ -111,6 +120,10 @@ class Layer:
 def inside(path: Path, root: Path) -> bool:
     """Whether `path`, links followed, lies in `root`. Raises OSError for links that go in circles."""
     return path.resolve().is_relative_to(root.resolve())
+
+
+def has(world: World, bucket: str) -> bool:
+    return bucket in _all(world)
 
 
 def get(world: World, bucket: str) -> Layer | None:
@@ -127,9 +140,13 @@ def names(world: World) -> list[str]:
 
 def file(world: World, bucket: str, key: str) -> LayerFile | None:
     """One file, as it is now; None where there is none, or no longer."""
-    layer = get(world, bucket)
-    found = None if layer is None else layer.files.get(key)
-    if layer is None or found is None:
+    layer = _all(world).get(bucket)
+    if layer is None:
+        return None
+    if key not in layer.files and layer.changed():
+        layer.read()
+    found = layer.files.get(key)
+    if found is None:
         return None
     try:
         found.refresh(layer.shipped)
@@ -157,4 +174,4 @@ def _found(world: World) -> Iterator[Layer]:
             continue
         for folder in sorted(root.iterdir()):
             if not folder.name.startswith(".") and folder.is_dir() and inside(folder, root):
-                yield Layer(folder.name, folder, root, root == shipped, {}, {})
+                yield Layer(folder.name, folder, root, root == shipped, {}, [], {})

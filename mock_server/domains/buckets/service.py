@@ -7,13 +7,14 @@ folders (layers.py). What writes opens its own transaction, since files go befor
 import heapq
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import md5
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from mock_server.domains.buckets import layers
 from mock_server.domains.buckets.errors import (
@@ -24,7 +25,7 @@ from mock_server.domains.buckets.errors import (
     NoSuchKey,
     TooManyBuckets,
 )  # fmt: skip
-from mock_server.domains.buckets.tables import BUCKET, OBJECT, UPLOAD
+from mock_server.domains.buckets.tables import BUCKET, OBJECT
 from mock_server.engine.accounts import Account
 from mock_server.engine.blobs import Writer, read_file
 from mock_server.engine.store import Prepared, mine
@@ -51,7 +52,6 @@ FROM = Prepared(
 PUT = Prepared(insert(OBJECT).prefix_with("OR REPLACE"))
 DELETE = Prepared(mine(delete(OBJECT), OBJECT).where(OF_BUCKET, ROW.key == bindparam("key")))
 DELETE_ALL = Prepared(mine(delete(OBJECT), OBJECT).where(OF_BUCKET))
-UPLOADING = Prepared(mine(select(UPLOAD.c.id), UPLOAD).where(UPLOAD.c.bucket == bindparam("bucket")).limit(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Object:
 def exists(world: World, account: Account, bucket: str) -> bool:
     """Whether the account sees a bucket of this name."""
     row = world.store.one(FIND_BUCKET, account=account.id, name=bucket)
-    return not row[1] if row else layers.get(world, bucket) is not None
+    return not row[1] if row else layers.has(world, bucket)
 
 
 def buckets(world: World, account: Account) -> list[tuple[str, int]]:
@@ -93,7 +93,9 @@ def buckets(world: World, account: Account) -> list[tuple[str, int]]:
 def changes(world: World, account: Account, bucket: str) -> str:
     """A text that is another one whenever an object of the bucket has come, changed or gone."""
     layer = layers.get(world, bucket)
-    state = "" if layer is None else repr([(key, file.size, file.modified) for key, file in layer.files.items()])
+    state = (
+        "" if layer is None else repr([(key, layer.files[key].size, layer.files[key].modified) for key in layer.keys])
+    )
     own = world.store.total(account.id, _changed(bucket))
     return f"{own}-{md5(state.encode(), usedforsecurity=False).hexdigest()}"
 
@@ -176,36 +178,47 @@ def put_pieces(
     world: World, account: Account, bucket: str, key: str, pieces: Sequence[tuple[str, int]], etag: str,
     headers: Mapping[str, str],
 ) -> Object:  # fmt: skip
-    """The row of an object whose bytes are kept; the bytes it had before go. Raises NoSuchBucket."""
+    """The object whose bytes are kept already; the bytes it had before go. Raises NoSuchBucket."""
+    with world.store.transaction() as transaction:
+        found, before = put_row(world, account, transaction, bucket, key, pieces, etag, headers)
+    world.blobs.remove(account.id, before)
+    return found
+
+
+def put_row(
+    world: World, account: Account, transaction: Connection, bucket: str, key: str, pieces: Sequence[tuple[str, int]],
+    etag: str, headers: Mapping[str, str],
+) -> tuple[Object, list[str]]:  # fmt: skip
+    """The object, and the names of the bytes it had before, to be removed after the commit. Raises NoSuchBucket."""
     store, now = world.store, milliseconds(account)
+    _layered(world, account, bucket)
+    before = store.one(FIND, account=account.id, bucket=bucket, key=key)
     size = sum(size for _, size in pieces)
-    with store.transaction() as transaction:
-        _layered(world, account, bucket)
-        before = store.one(FIND, account=account.id, bucket=bucket, key=key)
-        store.run(
-            PUT, account=account.id, bucket=bucket, key=key, n=store.number(transaction, account.id, _changed(bucket)),
-            deleted=False, size=size, etag=etag, headers=json.dumps(dict(headers)), pieces=json.dumps(pieces), updated_at=now,
-        )  # fmt: skip
-    _clear(world, account, before)
-    return Object(key, size, etag, headers, now, pieces)
+    store.run(
+        PUT, account=account.id, bucket=bucket, key=key, n=store.number(transaction, account.id, _changed(bucket)),
+        deleted=False, size=size, etag=etag, headers=json.dumps(dict(headers)), pieces=json.dumps(pieces), updated_at=now,
+    )  # fmt: skip
+    return Object(key, size, etag, headers, now, pieces), _names(before)
 
 
-def delete_object(world: World, account: Account, bucket: str, key: str) -> None:
-    """Delete an object; one that is not there is deleted already. Raises NoSuchBucket."""
-    store = world.store
+def delete_objects(world: World, account: Account, bucket: str, keys: Sequence[str]) -> None:
+    """Delete objects; one that is not there is deleted already. Raises NoSuchBucket."""
+    store, gone = world.store, []
     with store.transaction() as transaction:
         layered = _layered(world, account, bucket)
-        before = store.one(FIND, account=account.id, bucket=bucket, key=key)
-        store.run(DELETE, account=account.id, bucket=bucket, key=key)
-        hides = layered and layers.file(world, bucket, key) is not None
-        if hides:
-            store.run(
-                PUT, account=account.id, bucket=bucket, key=key, n=0, deleted=True, size=0, etag="", headers="{}",
-                pieces="[]", updated_at=milliseconds(account),
-            )  # fmt: skip
-        if before or hides:
-            store.number(transaction, account.id, _changed(bucket))
-    _clear(world, account, before)
+        for key in keys:
+            before = store.one(FIND, account=account.id, bucket=bucket, key=key)
+            hides = layered and layers.file(world, bucket, key) is not None
+            store.run(DELETE, account=account.id, bucket=bucket, key=key)
+            if hides:
+                store.run(
+                    PUT, account=account.id, bucket=bucket, key=key, n=0, deleted=True, size=0, etag="", headers="{}",
+                    pieces="[]", updated_at=milliseconds(account),
+                )  # fmt: skip
+            if before or hides:
+                store.number(transaction, account.id, _changed(bucket))
+            gone += _names(before)
+    world.blobs.remove(account.id, gone)
 
 
 def create_bucket(world: World, account: Account, bucket: str) -> None:
@@ -226,11 +239,11 @@ def delete_bucket(world: World, account: Account, bucket: str) -> None:
     """Delete an empty bucket. Raises NoSuchBucket and BucketNotEmpty."""
     store = world.store
     with store.transaction():
-        if list_objects(world, account, bucket, limit=1) or store.one(UPLOADING, account=account.id, bucket=bucket):
+        if list_objects(world, account, bucket, limit=1):
             raise BucketNotEmpty
         store.run(DELETE_ALL, account=account.id, bucket=bucket)  # what hid the objects of a folder
         store.run(DELETE_BUCKET, account=account.id, name=bucket)
-        if layers.get(world, bucket) is not None:
+        if layers.has(world, bucket):
             now = milliseconds(account)
             store.run(PUT_BUCKET, account=account.id, name=bucket, layered=False, deleted=True, created_at=now)
 
@@ -242,7 +255,8 @@ def walk(world: World, account: Account, bucket: str, prefix: str = "", start: s
     layer = layers.get(world, bucket) if layered else None
     files: Iterator[tuple[str, int, Any]] = iter(())
     if layer is not None:
-        files = ((key, 1, file) for key, file in layer.files.items() if key >= start)
+        keys = islice(layer.keys, bisect_left(layer.keys, start), None)
+        files = ((key, 1, layer.files[key]) for key in keys)
     rows = ((row[0], 0, row) for row in _rows(world, account, bucket, start))
     last = None
     for key, kind, found in heapq.merge(rows, files, key=lambda item: item[:2]):
@@ -276,7 +290,7 @@ def _layered(world: World, account: Account, bucket: str) -> bool:
         if row[1]:
             raise NoSuchBucket
         return bool(row[0])
-    if layers.get(world, bucket) is None:
+    if not layers.has(world, bucket):
         raise NoSuchBucket
     return True
 
@@ -294,10 +308,9 @@ def _of_file(key: str, file: layers.LayerFile) -> Object:
     return Object(key, file.size, etag, json.loads(file.headers()), file.updated_at, None, file)
 
 
-def _clear(world: World, account: Account, row: Any) -> None:
-    """Remove the bytes of a row that is no more."""
-    if row is not None:
-        world.blobs.remove(account.id, [name for name, _ in json.loads(row[5])])
+def _names(row: Any) -> list[str]:
+    """The names of a row's bytes."""
+    return [] if row is None else [name for name, _ in json.loads(row[5])]
 
 
 def check_key(key: str) -> None:

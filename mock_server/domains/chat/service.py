@@ -39,8 +39,8 @@ def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> 
     """The completion of a request; `consulted` takes the place of the shipped default reply. Raises Invalid and BadRequest."""
     functions = request.functions() if request.tools else []
     _check(call, request, functions)
-    user_text, prompt_tokens = _read_prompt(request, functions)
-    rule, view = call.choose(request.model, user_text)
+    user_text, system_text, prompt_tokens = _read_prompt(request, functions)
+    rule, view = call.choose(request.model, user_text, system_text)
     reply = rule.reply if rule else None
     if consulted is not None and (rule is None or rule.id == SHIPPED):
         reply, call.exchange.reply = Reply(text=consulted), "retrieval"
@@ -67,7 +67,7 @@ def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> 
 
 
 def _check(call: Call, request: ChatRequest, functions: Sequence[Function]) -> None:
-    if not call.quirk("bodies_mended"):
+    if not call.quirk("requests_mended"):
         _check_body(request, functions)
     if call.quirk("unknown_model_refused") and not models.knows(call, request.model):
         raise BadRequest(f"The model '{request.model}' does not exist.", source={"pointer": "/model"})
@@ -89,9 +89,9 @@ def _check_body(request: ChatRequest, functions: Sequence[Function]) -> None:
         raise BadRequest("tool_choice is 'required', but tools names no function.")
 
 
-def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, int]:
-    """The last user text, and the tokens of all that was sent."""
-    user_text = ""
+def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, str, int]:
+    """The last user text, the last system text, and the tokens of all that was sent."""
+    user_text = system_text = ""
     tokens = 0
     for message in request.messages:
         text = message.text()
@@ -101,7 +101,9 @@ def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[s
             tokens += sum(count_prompt(function.name + function.arguments) for function in called)
         if message.role == "user":
             user_text = text
-    return user_text, tokens + sum([count_prompt(function.model_dump_json()) for function in functions])
+        elif message.role == "system":
+            system_text = text
+    return user_text, system_text, tokens + sum([count_prompt(function.model_dump_json()) for function in functions])
 
 
 def _choice(

@@ -199,16 +199,14 @@ class ChatCompletion(BaseModel):
 
 def completion(answer: Completion) -> bytes:
     """The whole answer as one JSON object."""
-    body = {
-        **_head(answer, "chat.completion"),
-        "choices": [_choice(answer, choice) for choice in answer.choices],
-        "usage": _usage(answer),
-    }
+    body = _head(answer, "chat.completion")
+    body["choices"] = [_choice(answer, choice) for choice in answer.choices]
+    body["usage"] = _usage(answer)
     return to_json(body)
 
 
 def _head(answer: Completion, kind: str) -> dict[str, Any]:
-    head = {
+    head: dict[str, Any] = {
         "id": answer.id,
         "object": kind,
         "created": answer.created,

@@ -13,7 +13,7 @@ from mock_server.engine.route import LeanRoute
 from mock_server.world import CallDep
 
 router = APIRouter(route_class=LeanRoute)
-NO_BODY: dict[int | str, dict[str, Any]] = {200: {"description": "Done; no body."}}
+NO_BODY: dict[str, Any] = {"responses": {200: {"description": "Done; no body."}}, "response_class": Response}
 FILTERS = {
     "id": "eq.123",
     "name": "like.Voice%",
@@ -79,7 +79,7 @@ async def update(call: CallDep, conversation_id: str, body: wire.UpdateConversat
     return Ready(wire.wrapped(wire.conversation(row)))
 
 
-@router.delete("/v2/ai/conversations/{conversation_id}", operation_id="conversations.delete", responses=NO_BODY)
+@router.delete("/v2/ai/conversations/{conversation_id}", operation_id="conversations.delete", **NO_BODY)
 async def delete(call: CallDep, conversation_id: str) -> Response:
     """Deletes a conversation with its messages."""
     with call.transaction():
@@ -87,13 +87,11 @@ async def delete(call: CallDep, conversation_id: str) -> Response:
     return empty()
 
 
-@router.post(
-    "/v2/ai/conversations/{conversation_id}/message", operation_id="conversations.add_message", responses=NO_BODY
-)
+@router.post("/v2/ai/conversations/{conversation_id}/message", operation_id="conversations.add_message", **NO_BODY)
 async def add_message(call: CallDep, conversation_id: str, body: wire.AddMessage) -> Response:
     """Adds a message without having anyone answer it."""
-    with call.transaction():
-        service.add_message(call, conversation_id, body)
+    with call.transaction() as transaction:
+        service.add_message(call, transaction, conversation_id, body)
     return empty()
 
 

@@ -103,16 +103,14 @@ def remove(call: Call, id: str) -> None:
     store.removed(account, KIND)
 
 
-def add_message(call: Call, id: str, body: wire.AddMessage) -> None:
+def add_message(call: Call, transaction: Connection, id: str, body: wire.AddMessage) -> None:
     """Add a message at the end. Raises NotFound."""
     store, account, now = call.world.store, call.account.id, call.milliseconds()
     said = store.one(SPEAK, account=account, id=id, now=now)
     if said is None:
         _synthesised(call, id)
         return
-    calls = (
-        None if body.tool_calls is None else wire.called(body.tool_calls, lambda: "call_" + call.hex("tool call")[:24])
-    )
+    calls = None if body.tool_calls is None else wire.called(body.tool_calls, lambda: _call_id(call, transaction))
     store.run(
         INSERT_MESSAGE,
         account=account,
@@ -159,6 +157,11 @@ def _pairs(
         {"account": account, "key": key, "value": value, "created_at": created_at, "n": n, "conversation": conversation}
         for key, value in metadata.items()
     ]
+
+
+def _call_id(call: Call, transaction: Connection) -> str:
+    n = call.world.store.number(transaction, call.account.id, "tool call of a message")
+    return "call_" + call.world.ids.hex(call.account.id, "tool call of a message", n)[:24]
 
 
 def _json(value: Any) -> str | None:

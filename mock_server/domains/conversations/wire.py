@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 from pydantic_core import to_json
 
 from mock_server.base.clock import iso
@@ -27,7 +27,8 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("the time is out of range") from None
 
 
-Metadata = Annotated[dict[Text, Text], BeforeValidator(_spelled)]
+NO_OTHERS = Field(json_schema_extra={"additionalProperties": False})  # keys are checked too, which a schema must say so
+Metadata = Annotated[dict[Text, Text], NO_OTHERS, BeforeValidator(_spelled)]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Scalar = Text | int | bool
 
@@ -51,7 +52,7 @@ class AddMessage(BaseModel):
     tool_calls: list[dict[str, Any]] | None = None
     tool_call_id: Text | None = None
     sent_at: Moment | None = None
-    metadata: dict[Text, Scalar | list[Scalar]] | None = None
+    metadata: Annotated[dict[Text, Scalar | list[Scalar]], NO_OTHERS] | None = None
 
 
 class Conversation(BaseModel):

@@ -12,9 +12,10 @@ from mock_server.world import Call, World
 
 
 def listed(call: Call) -> list[dict[str, Any]]:
-    """Every model with all documented fields, in the file's order; `created` is an ISO string."""
+    """Every model with all documented fields, in the file's order, then the account's own; `created` is an ISO string."""
     models = [
-        {name: value for name, value in model.items() if name != "reasoning"} for model in read(call.world).values()
+        {name: value for name, value in model.items() if name != "reasoning"}
+        for model in (*read(call.world).values(), *fine_tuned(call))
     ]
     return [_spelled_live(model) for model in models] if call.quirk("models_live_spelling") else models
 
@@ -25,7 +26,26 @@ def with_unix_created(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def knows(call: Call, model: str) -> bool:
-    return model in read(call.world)
+    return model in read(call.world) or any(model == own["id"] for own in fine_tuned(call))
+
+
+def fine_tuned(call: Call) -> list[dict[str, Any]]:
+    """The models of the account's fine-tuning jobs that have succeeded: as their base, under their own names."""
+    world = call.world
+    if not world.stored:
+        return []
+    from mock_server.domains.fine_tuning import service as fine_tuning
+
+    if "fine_tuning" not in world.cache:
+        world.create_tables()  # that room may not have been entered yet
+        world.cache["fine_tuning"] = True
+    owner = fine_tuning.organization(call)
+    models = []
+    for id, base, at in fine_tuning.models(call):
+        model = read(world).get(base) or _complete(Path(base), 1, {"id": base or id})
+        made = {"id": id, "base_model": base, "created": iso(at), "owned_by": owner, "is_fine_tunable": False}
+        models.append({**model, **made})
+    return models
 
 
 def reasons(call: Call, model: str) -> bool:

@@ -1,0 +1,1 @@
+"""Fine-tuning jobs, and the models that come of them."""

@@ -1,0 +1,1 @@
+"""Summaries of objects in buckets."""

@@ -1,0 +1,55 @@
+"""What a summary says. The document is read and its sentences chosen beside the loop."""
+
+import json
+from pathlib import PurePosixPath
+
+from mock_server.base.errors import BadRequest, NotFound, TooLarge
+from mock_server.domains.buckets import service as buckets
+from mock_server.domains.buckets.service import Object
+from mock_server.domains.summarize.extract import summarize as extract
+from mock_server.domains.summarize.wire import SummarizeRequest
+from mock_server.engine.loaders import Unreadable
+from mock_server.engine.replies import ReplyRule, View, fill
+from mock_server.world import Call
+
+LARGEST = 100 * 1024 * 1024  # bytes
+MEDIA = frozenset({".flac", ".mp3", ".mp4", ".mpeg", ".mpga", ".m4a", ".ogg", ".wav", ".webm"})
+BY_LINE = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
+
+
+async def summarize(call: Call, request: SummarizeRequest) -> str:
+    """Sentences of the object, or what a reply rule says. Raises NotFound, BadRequest and TooLarge."""
+    try:
+        found = buckets.get_object(call.world, call.account, request.bucket, request.filename)
+    except NotFound:
+        if call.quirk("unknown_ids_synthesised"):
+            return f"A summary of {request.filename}."
+        raise
+    if found.size > LARGEST:
+        raise TooLarge(f"The file has {found.size} bytes; the limit is {LARGEST}.")
+    rule, view = call.choose("", request.filename, request.system_prompt or "")
+    scripted = _scripted(rule, view)
+    return await _extracted(call, found) if scripted is None else scripted
+
+
+def _scripted(rule: ReplyRule | None, view: View) -> str | None:
+    if rule is None:
+        return None
+    reply = rule.reply
+    if "json_value" in reply.model_fields_set:
+        return json.dumps(reply.json_value, ensure_ascii=False)
+    text = reply.text if isinstance(reply.text, str | None) else reply.text[0]
+    return None if text is None else fill(text, view)
+
+
+async def _extracted(call: Call, found: Object) -> str:
+    kind = PurePosixPath(found.key.lower()).suffix
+    if kind in MEDIA:
+        raise BadRequest(f"The file is of the type {kind[1:]}: this server does not summarize audio and video yet.")
+    worker = call.world.worker
+    data = await worker.run(buckets.read, call.world, call.account, found)
+    try:
+        parts = await worker.text(found.key, data, "prose")
+    except Unreadable as error:
+        raise BadRequest(f"The file cannot be summarized. {error}") from None
+    return await worker.run(extract, parts, kind in BY_LINE)
