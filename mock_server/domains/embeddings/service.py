@@ -11,10 +11,12 @@ from sqlalchemy import bindparam, delete, insert, select
 from mock_server.base.clock import iso
 from mock_server.base.embedding import embed
 from mock_server.base.errors import BadRequest, NotFound
+from mock_server.base.plan import parse
 from mock_server.domains.buckets import service as buckets
 from mock_server.domains.embeddings import chunks, crawl, tasks, tracking
 from mock_server.domains.embeddings.tables import BUCKET, CHUNK, FILE
 from mock_server.domains.embeddings.wire import EmbedRequest, EmbedUrlRequest
+from mock_server.engine import plans
 from mock_server.engine.accounts import Account
 from mock_server.engine.store import Prepared, mine
 from mock_server.engine.vectors import Found, merged
@@ -22,7 +24,6 @@ from mock_server.world import Call, World
 
 SHIPPED = frozenset({"my-bucket"})  # what counts as embedded for every account
 USUAL = tracking.How(1024, 512, "thenlper/gte-large", "default")
-HEADER = b"x-mock-plan"
 SOURCE = "https://us-central-1.telnyxstorage.com/"
 MOST_FOUND = 1000
 LONG_QUERY = 2000  # characters
@@ -57,7 +58,7 @@ def create(call: Call, request: EmbedRequest) -> dict[str, Any]:
     """Begin to embed a bucket's objects. The task as the API tells it. Raises BadRequest and NotFound."""
     size, overlap = request.document_chunk_size, request.document_chunk_overlap_size
     if overlap >= size:
-        if "document_chunk_overlap_size" in request.model_fields_set and not call.quirk("bodies_mended"):
+        if "document_chunk_overlap_size" in request.model_fields_set and not call.quirk("requests_mended"):
             raise BadRequest(
                 f"document_chunk_overlap_size ({overlap}) must be smaller than document_chunk_size ({size}).",
                 source={"pointer": "/document_chunk_overlap_size"},
@@ -69,7 +70,7 @@ def create(call: Call, request: EmbedRequest) -> dict[str, Any]:
 
 def create_from_url(call: Call, request: EmbedUrlRequest) -> dict[str, Any]:
     """Begin to load a web site into a bucket and embed it. The task as the API tells it. Raises BadRequest and NotFound."""
-    if not crawl.is_web(request.url) and not call.quirk("bodies_mended"):
+    if not crawl.is_web(request.url) and not call.quirk("requests_mended"):
         raise BadRequest("url is not an http or https URL.", source={"pointer": "/url"})
     row = call.world.store.one(tracking.HOW, account=call.account.id, bucket=request.bucket_name)
     return _create(call, request.bucket_name, request.url, tracking.How(*row[:4]) if row else USUAL)
@@ -77,7 +78,7 @@ def create_from_url(call: Call, request: EmbedUrlRequest) -> dict[str, Any]:
 
 def _create(call: Call, bucket: str, url: str, how: tracking.How) -> dict[str, Any]:
     world, account = call.world, call.account
-    plan = tasks.parse_plan(_header(call))
+    plan = plans.asked(call.exchange, tasks.STATUSES, tasks.ENDS) or parse(tasks.AT_ONCE)
     if not buckets.exists(world, account, bucket) and not call.quirk("unknown_ids_synthesised"):
         raise NotFound(f"There is no bucket named '{bucket[:100]}'.", source={"pointer": "/bucket_name"})
     known = owner(world, account, bucket)
@@ -94,11 +95,6 @@ def _create(call: Call, bucket: str, url: str, how: tracking.How) -> dict[str, A
         "finished_at": None,
         "user_id": user_id(call),
     }
-
-
-def _header(call: Call) -> str | None:
-    value = call.exchange.headers.get(HEADER)
-    return None if value is None else value.decode("latin-1")
 
 
 def _put(world: World, account: Account, bucket: str, task: str, how: tracking.How, *, disabled: bool = False) -> None:

@@ -16,14 +16,13 @@ from mock_server.domains.buckets import service as buckets
 from mock_server.domains.embeddings import crawl, tracking
 from mock_server.domains.embeddings.tables import TASK
 from mock_server.engine.accounts import Account
+from mock_server.engine.plans import ROUNDING
 from mock_server.engine.store import Prepared, mine
 from mock_server.world import World
 
 STATUSES = ("queued", "processing", "success", "failure", "partial_success")
 ENDS = STATUSES[2:]
 AT_ONCE = "queued@0, processing@0, success@0"
-LONGEST_PLAN = 1e9  # seconds
-ROUNDING = 0.001  # seconds: instants are kept in whole milliseconds
 PATIENCE = 1.0  # seconds of the machine's time that a read waits for work that may be short
 
 ROW = TASK.c
@@ -48,23 +47,6 @@ class Task(NamedTuple):
     outcome: str | None
     created_at: int
     done_at: int | None
-
-
-def parse_plan(text: str | None) -> Plan:
-    """Raises BadRequest."""
-    source = {"pointer": "/header/X-Mock-Plan"}
-    try:
-        plan = plans.parse(text or AT_ONCE)
-    except ValueError as error:
-        raise BadRequest(f"plan: {error}.", source=source) from None
-    *before, (last, at) = plan.steps
-    if {status for status, _ in plan.steps} - set(STATUSES) or last not in ENDS or any(s in ENDS for s, _ in before):
-        raise BadRequest(
-            f"plan: statuses are {', '.join(STATUSES)}, and the last is one of the last three.", source=source
-        )
-    if not all(math.isfinite(second) for _, second in plan.steps) or at > LONGEST_PLAN:
-        raise BadRequest("plan: it takes too long.", source=source)
-    return plan
 
 
 def write(world: World, account: Account, transaction: Any, bucket: str, url: str, plan: Plan) -> Task:
