@@ -24,6 +24,7 @@ async def consult(call: Call, request: ChatRequest) -> str | None:
     """What the buckets of the request's retrieval tools have nearest to the last user text; None when they have nothing."""
     from mock_server.domains.embeddings import service as embeddings
 
+    call.world.create_tables()  # of rooms that nobody may have entered yet
     query = next((m.text() for m in reversed(request.messages) if m.role == "user"), "")
     found = []
     for bucket in dict.fromkeys(bucket for tool in request.retrievals() for bucket in tool.bucket_ids[:MOST_BUCKETS]):
