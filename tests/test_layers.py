@@ -297,6 +297,7 @@ def use(app: App, key: str) -> None:
 def state(world: World) -> dict[str, str]:
     """What each field of a world holds, in comparable form. An unopened store holds no rows, as an empty one."""
     fields = {name: _shown(value, set()) for name, value in vars(world).items() if name != "store"}
+    world.create_tables()  # another world may have entered rooms since this one's store was opened
     with world.store.transaction() as transaction:
         tables = SQLModel.metadata.sorted_tables
         rows = {table.name: transaction.execute(table.select()).all() for table in tables}
