@@ -66,12 +66,14 @@ class App:
     def _check_fixtures(self) -> None:
         """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
         from mock_server.domains.audio import transcripts
-        from mock_server.domains.models.service import read
+        from mock_server.domains.models import service as models
+        from mock_server.domains.openai_embeddings import service as embedding_models
         from mock_server.domains.speech_to_text import service as speech_to_text
         from mock_server.domains.text_to_speech import voices
 
         self.world.replies.load()
-        read(self.world)
+        models.read(self.world)
+        embedding_models.read(self.world)
         speech_to_text.read(self.world)
         voices.read(self.world)
         transcripts.read(self.world)

@@ -59,6 +59,20 @@ IDEMPOTENCY_KEY = {
     "description": "A success is replayed for 24 hours to the same request with the same key.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,255}$"},
 }
+BUCKET_NOT_FOUND = {
+    "type": "object",
+    "required": ["detail"],
+    "properties": {
+        "detail": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["detail"],
+                "properties": {name: {"type": "string"} for name in ("code", "title", "detail")},
+            },
+        }
+    },
+}
 # Answers that any operation may give: 404 and 405 by the table, 409 5xx injected.
 SHARED = {
     400: "The request is malformed.",
@@ -97,7 +111,12 @@ def _complete(schema: dict[str, Any]) -> None:
     components = schema.setdefault("components", {})
     components["securitySchemes"] = {"bearerAuth": {"type": "http", "scheme": "bearer"}}
     components.setdefault("schemas", {}).update(
-        {"HTTPValidationError": DETAIL, "Errors": ERRORS, "ErrorMap": ERROR_MAP}
+        {
+            "HTTPValidationError": DETAIL,
+            "Errors": ERRORS,
+            "ErrorMap": ERROR_MAP,
+            "BucketNotFoundError": BUCKET_NOT_FOUND,
+        }
     )
     components["schemas"].pop("ValidationError", None)
     schema["security"] = [{"bearerAuth": []}]
@@ -119,6 +138,8 @@ def _add_errors(operation: dict[str, Any], dialect: str) -> None:
     for status, text in SHARED.items():
         responses.setdefault(str(status), _answer(text, "Errors"))
     shape = {"fa": "HTTPValidationError", "bucket": "HTTPValidationError", "map": "ErrorMap"}.get(dialect, "Errors")
+    if dialect == "bucket":
+        responses["404"] = _answer(SHARED[404], "BucketNotFoundError")
     responses["422"] = _answer("The body, query or path breaks the schema.", shape, also_errors=shape != "Errors")
 
 

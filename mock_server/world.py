@@ -24,6 +24,7 @@ from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
+from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
 
@@ -55,6 +56,7 @@ class World:
         self.outbox = Outbox(self.clock)
         self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
         self.worker = Worker()
+        self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
         if settings.db is not None:
@@ -89,6 +91,7 @@ class World:
     def reset(self, account: Account | None = None) -> None:
         """As new: one account, or everything."""
         self.outbox.reset(account.id if account else None)
+        self.vectors.reset(account.id if account else None)
         if account is not None:
             account.reset()
             self.faults.clear(account.id)

@@ -51,6 +51,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 # them in SQL and hears of each new message.
 ACROSS_DOMAINS = {
     ("chat.service", "models.service"),
+    ("chat.service", "embeddings.service"),
+    ("embeddings.service", "buckets.service"),
     ("models.service", "fine_tuning.service"),
     ("fine_tuning.service", "buckets.service"),
     ("summarize.service", "buckets.service"),
@@ -63,6 +65,8 @@ ROWS_ACROSS_DOMAINS = {
     ("insights.aggregates", "conversations.filters"),
     ("conversations.service", "insights.silence"),
     ("reports.service", "audio.tables"),
+    ("embeddings.tasks", "buckets.service"),
+    ("embeddings.tracking", "buckets.service"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
@@ -286,6 +290,7 @@ def use(app: App, key: str) -> None:
     account.timeline.advance(60)
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
+    world.vectors.entry(account.id, "bucket")
     with world.blobs.writer(account.id) as writer:
         world.blobs.keep(account.id, writer)
     with world.store.transaction() as transaction:
@@ -295,6 +300,7 @@ def use(app: App, key: str) -> None:
 def state(world: World) -> dict[str, str]:
     """What each field of a world holds, in comparable form. An unopened store holds no rows, as an empty one."""
     fields = {name: _shown(value, set()) for name, value in vars(world).items() if name != "store"}
+    world.create_tables()  # another world may have entered rooms since this one's store was opened
     with world.store.transaction() as transaction:
         tables = SQLModel.metadata.sorted_tables
         rows = {table.name: transaction.execute(table.select()).all() for table in tables}

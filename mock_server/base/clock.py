@@ -123,6 +123,10 @@ class Clock:
         finally:
             timeline.unwatch(moved)
 
+    async def turn(self) -> None:
+        """Let everything else that is ready run first: for work that comes in many short pieces."""
+        await asyncio.sleep(0)
+
     async def wait(self, changed: asyncio.Event, seconds: float | None) -> None:
         """Until `changed` is set, or so many seconds of the machine's time have passed; None waits for `changed` alone."""
         await _first(changed.wait(), None, seconds)

@@ -25,17 +25,18 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 @router.post("/v2/ai/chat/completions", operation_id="chat.create_completion", responses=ANSWERS)
 async def create_completion(call: CallDep, body: wire.ChatRequest) -> Response:
     """Chat with a language model, consistent with the OpenAI Chat Completions API."""
-    return _answer(call, body)
+    return await _answer(call, body)
 
 
 @router.post("/v2/ai/openai/chat/completions", operation_id="openai.chat.create_completion", responses=ANSWERS)
 async def create_openai_completion(call: CallDep, body: wire.ChatRequest) -> Response:
     """Chat with a language model, at the OpenAI-compatible base URL `/v2/ai/openai`."""
-    return _answer(call, body)
+    return await _answer(call, body)
 
 
-def _answer(call: Call, body: wire.ChatRequest) -> Response:
-    completion = service.complete(call, body)
+async def _answer(call: Call, body: wire.ChatRequest) -> Response:
+    consulted = await service.consult(call, body) if body.tools and body.retrievals() else None
+    completion = service.complete(call, body, consulted)
     if not body.stream:
         return Ready(wire.completion(completion))
     include_usage = body.stream_options is not None and body.stream_options.include_usage

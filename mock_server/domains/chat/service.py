@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mock_server.base.errors import BadRequest, Invalid, Issue
+from mock_server.base.errors import BadRequest, Invalid, Issue, NotFound
 from mock_server.base.schema import instance
 from mock_server.domains.chat.completion import Choice, Completion, count_prompt, tokenize
 from mock_server.domains.chat.wire import ChatRequest, Function, NamedTool
@@ -14,16 +14,37 @@ from mock_server.world import Call
 
 # Seen live to take max_tokens beside function tools, where every other hosted model refuses (2026-07-29).
 TAKES_CAP_WITH_TOOLS = frozenset({"openai/gpt-4o", "openai/gpt-5.4"})
+SHIPPED = "default"  # the reply that fits every chat
+MOST_BUCKETS = 20  # of one retrieval tool that are searched
 PER_MESSAGE = 4  # tokens of a message's frame
 FINGERPRINT = "fp_mock"
 
 
-def complete(call: Call, request: ChatRequest) -> Completion:
-    """The completion of a request. Raises Invalid and BadRequest."""
+async def consult(call: Call, request: ChatRequest) -> str | None:
+    """What the buckets of the request's retrieval tools have nearest to the last user text; None when they have nothing."""
+    from mock_server.domains.embeddings import service as embeddings
+
+    call.world.create_tables()  # of rooms that nobody may have entered yet
+    query = next((m.text() for m in reversed(request.messages) if m.role == "user"), "")
+    found = []
+    for bucket in dict.fromkeys(bucket for tool in request.retrievals() for bucket in tool.bucket_ids[:MOST_BUCKETS]):
+        try:
+            found += await embeddings.search(call.world, call.account, bucket, query, 1)
+        except NotFound:
+            continue  # not embedded
+    nearest = min(found, key=lambda hit: hit["distance"], default=None)
+    return None if nearest is None else f'{nearest["metadata"]["filename"]} says: "{nearest["document_chunk"]}"'
+
+
+def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> Completion:
+    """The completion of a request; `consulted` takes the place of the shipped default reply. Raises Invalid and BadRequest."""
     functions = request.functions() if request.tools else []
     _check(call, request, functions)
     user_text, system_text, prompt_tokens = _read_prompt(request, functions)
     rule, view = call.choose(request.model, user_text, system_text)
+    reply = rule.reply if rule else None
+    if consulted is not None and (rule is None or rule.id == SHIPPED):
+        reply, call.exchange.reply = Reply(text=consulted), "retrieval"
     completion = Completion(
         id=f"chatcmpl-{call.hex('chat')}",
         created=int(call.exchange.at),
@@ -38,7 +59,7 @@ def complete(call: Call, request: ChatRequest) -> Completion:
     forced = _forced_function(request, functions)
     cap = request.cap()
     for index in range(int(request.n or 1)):
-        choice = _choice(call, request, forced, rule.reply if rule else None, view, index)
+        choice = _choice(call, request, forced, reply, view, index)
         choice.reasoning = reasoning
         if cap is not None:
             _cap(choice, cap)

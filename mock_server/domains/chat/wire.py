@@ -145,6 +145,9 @@ class ChatRequest(BaseModel):
     def functions(self) -> list[Function]:
         return [tool.function for tool in self.tools or () if isinstance(tool, FunctionTool)]
 
+    def retrievals(self) -> list[Retrieval]:
+        return [tool.retrieval for tool in self.tools or () if isinstance(tool, RetrievalTool)]
+
 
 # What the OpenAPI document says of answers; the answers themselves are rendered below.
 

@@ -1,0 +1,168 @@
+"""The pages of a web site: canned ones from fixtures/sites/<host>/, or fetched where the server may call out.
+
+From the first page along links to pages of the same host and port, LEVELS deep, each page once. A page that does not answer
+200 is passed over, unless it is the first.
+"""
+
+import re
+from dataclasses import dataclass
+from mimetypes import guess_type
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+from mock_server.engine.egress import EgressError
+from mock_server.world import World, shipped_fixtures
+
+LEVELS = 5
+MOST_PAGES = 100
+MOST_BYTES = 50 * 1024 * 1024  # of all pages
+LARGEST_PAGE = 5 * 1024 * 1024
+TIMEOUT = 10.0  # seconds for a page
+LONGEST = 60.0  # seconds of the machine's time for all; then what has come is kept
+SMALL = 64 * 1024  # bytes of a page whose links are found at once
+SEGMENT = re.compile(r"[\w][\w.-]*")
+HTML = ("text/html", "application/xhtml+xml")
+KEPT = (*HTML, "text/plain", "text/csv", "application/json", "application/pdf", "text/markdown")
+
+
+class Unreachable(Exception):
+    """The first page cannot be had: one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    url: str
+    content_type: str
+    body: bytes
+
+    @property
+    def key(self) -> str:
+        """The name of the object it becomes: host and path, with a suffix that says it is HTML."""
+        parts = urlsplit(self.url)
+        path = unquote(parts.path).strip("/") or "index"
+        if parts.query:
+            path += "?" + parts.query
+        if self.content_type in HTML and not path.endswith((".html", ".htm")):
+            path += ".html"
+        return f"{parts.netloc}/{path}"
+
+
+def is_web(url: str) -> bool:
+    """Whether it is an http or https URL with a host."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+async def pages(world: World, url: str) -> list[Page]:
+    """The pages of a site, the first one first. Raises Unreachable."""
+    started = world.clock.machine.monotonic()
+    first = await _fetch(world, _plain(url))
+    found, seen, size = [first], {_plain(url), first.url}, len(first.body)
+    level = [first]
+    for _ in range(LEVELS):
+        following: list[Page] = []
+        for page in level:
+            for link in await _links(world, page):
+                if link in seen or not _same_site(link, first.url):
+                    continue
+                if len(found) >= MOST_PAGES or world.clock.machine.monotonic() - started > LONGEST:
+                    return found
+                seen.add(link)
+                try:
+                    other = await _fetch(world, link)
+                except Unreachable:
+                    continue
+                if other.url != link and (other.url in seen or not _same_site(other.url, first.url)):
+                    continue
+                seen.add(other.url)
+                size += len(other.body)
+                if size > MOST_BYTES:
+                    return found
+                found.append(other)
+                following.append(other)
+        level = following
+    return found
+
+
+async def _fetch(world: World, url: str) -> Page:
+    """Raises Unreachable."""
+    site = _site(world, urlsplit(url).hostname or "")
+    if site is not None:
+        return _canned(site, url)
+    try:
+        answer = await world.egress.get(url, timeout=TIMEOUT, most=LARGEST_PAGE)
+    except EgressError as error:
+        raise Unreachable(str(error)) from None
+    if answer.status != 200:
+        raise Unreachable(f"{url[:200]} answered {answer.status}.")
+    kind = answer.headers.get("content-type", "text/html").partition(";")[0].strip().lower()
+    if kind not in KEPT:
+        raise Unreachable(f"{url[:200]} is of the type {kind[:100]}, which is not embedded.")
+    return Page(_plain(answer.url), kind, answer.body)
+
+
+def _site(world: World, host: str) -> Path | None:
+    """The folder of canned pages of a host."""
+    if SEGMENT.fullmatch(host) is None:
+        return None
+    for folder in (*world.settings.fixtures, shipped_fixtures()):
+        site = folder / "sites" / host.lower()
+        if site.is_dir():
+            return site
+    return None
+
+
+def _canned(site: Path, url: str) -> Page:
+    """Raises Unreachable."""
+    segments = [unquote(segment) for segment in urlsplit(url).path.split("/") if segment]
+    if all(SEGMENT.fullmatch(segment) for segment in segments):  # nothing that could lead out of the folder
+        path = site.joinpath(*segments)
+        for file in (path, path.with_name(path.name + ".html"), path / "index.html"):
+            if file.is_file() and file.resolve().is_relative_to(site.resolve()):
+                kind = guess_type(file.name)[0] or "text/plain"
+                return Page(url, kind, file.read_bytes()[:LARGEST_PAGE])
+    raise Unreachable(f"There is no canned page for {url[:200]} in fixtures/sites/{site.name}.")
+
+
+async def _links(world: World, page: Page) -> list[str]:
+    if page.content_type not in HTML:
+        return []
+    if len(page.body) <= SMALL:
+        return links(page.url, page.body)
+    return await world.worker.run(links, page.url, page.body)
+
+
+def links(url: str, body: bytes) -> list[str]:
+    """Where a page's links lead, each once, in their order."""
+    from selectolax.lexbor import LexborHTMLParser
+
+    tree = LexborHTMLParser(body)
+    base = tree.css_first("base[href]")
+    try:
+        url = urljoin(url, (base.attributes.get("href") or "") if base is not None else "")
+    except ValueError:
+        pass
+    found: dict[str, None] = {}
+    for node in tree.css("a[href]"):
+        try:
+            target = urljoin(url, (node.attributes.get("href") or "").strip())
+        except ValueError:
+            continue
+        if is_web(target):
+            found[_plain(target)] = None
+    return list(found)
+
+
+def _plain(url: str) -> str:
+    """The URL without what names no other page: a fragment, an upper-case host, an empty path."""
+    parts = urlsplit(url)
+    return SplitResult(parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", parts.query, "").geturl()
+
+
+def _same_site(url: str, other: str) -> bool:
+    one, two = urlsplit(url), urlsplit(other)
+    return (one.hostname, one.port) == (two.hostname, two.port)

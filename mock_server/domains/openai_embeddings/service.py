@@ -1,0 +1,82 @@
+"""What vectors a request gets, and which embedding models there are."""
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from mock_server.base.clock import iso, parse_instant
+from mock_server.base.embedding import as_floats, count_tokens, embed
+from mock_server.base.errors import BadRequest
+from mock_server.domains.openai_embeddings.wire import EmbeddingsRequest, ModelRow
+from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.world import Call, World
+
+FILE = "embedding_models.yaml"
+DEFAULT_DIMENSIONS = 1024
+AT_ONCE = 2000  # characters whose vectors are made without the worker
+
+
+async def create(call: Call, request: EmbeddingsRequest) -> bytes:
+    """The vectors of a request as JSON. Raises BadRequest."""
+    models = read(call.world)
+    if call.quirk("unknown_model_refused") and request.model not in models:
+        raise BadRequest(f"The model '{request.model}' does not exist.", source={"pointer": "/model"})
+    known = models.get(request.model)
+    dimensions = request.dimensions or (known.dimensions if known else DEFAULT_DIMENSIONS)
+    inputs = request.inputs()
+    size = sum(len(text) for text in inputs) + 100 * len(inputs)
+    arguments = (inputs, request.model, dimensions, request.encoding_format == "base64")
+    data = render(*arguments) if size <= AT_ONCE else await call.world.worker.run(render, *arguments)
+    tokens = sum(count_tokens(text) if isinstance(text, str) else len(text) for text in inputs)
+    usage = to_json({"prompt_tokens": tokens, "total_tokens": tokens})
+    return b'{"object":"list","data":[%s],"model":%s,"usage":%s}' % (data, to_json(request.model), usage)
+
+
+def render(inputs: Sequence[str | list[int]], model: str, dimensions: int, as_base64: bool) -> bytes:
+    """The items of `data`, without the brackets around them."""
+    items = []
+    for index, text in enumerate(inputs):
+        # Whose tokens they are is not known: each is a word of its own.
+        values = embed(text if isinstance(text, str) else " ".join(f"token{id}" for id in text), dimensions, model)
+        shown = b'"%s"' % base64.b64encode(as_floats(values)) if as_base64 else to_json(values)
+        items.append(b'{"object":"embedding","embedding":%s,"index":%d}' % (shown, index))
+    return b",".join(items)
+
+
+def listed(world: World) -> list[dict[str, Any]]:
+    """The models as the API lists them, in the file's order; `created` in Unix seconds."""
+    return [
+        {"id": row.id, "object": "model", "created": int(parse_instant(row.created)), "owned_by": row.owned_by}
+        for row in read(world).values()
+    ]
+
+
+def read(world: World) -> dict[str, ModelRow]:
+    """Every model by its id. Raises FixtureError for a file that cannot be used."""
+    if "embedding_models" not in world.cache:
+        path = world.fixture(FILE)
+        rows = read_yaml(path)
+        if not isinstance(rows, list):
+            raise FixtureError(f"{path}: expected a list of models")
+        world.cache["embedding_models"] = {row.id: row for row in (_row(path, n, row) for n, row in enumerate(rows, 1))}
+    models: dict[str, ModelRow] = world.cache["embedding_models"]
+    return models
+
+
+def _row(path: Path, n: int, given: Any) -> ModelRow:
+    try:
+        if isinstance(given, dict) and isinstance(given.get("created"), datetime):  # YAML knows instants
+            given = {**given, "created": iso(given["created"].timestamp())}
+        row = ModelRow.model_validate(given)
+        parse_instant(row.created)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FixtureError(f"{path}: model {n}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except ValueError:
+        raise FixtureError(f"{path}: model {n}: created: not an instant") from None
+    return row
