@@ -77,6 +77,10 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
         self.scope["mock.flush"] = self.transport.flush  # type: ignore[typeddict-unknown-key, attr-defined]
 
+    def on_response_complete(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]  # of an answer to HEAD uvicorn writes no body
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
         """Bytes that are no HTTP request."""
         refuse(self.transport, BadRequest(msg))

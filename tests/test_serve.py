@@ -443,3 +443,10 @@ def test_two_servers_in_one_process_do_not_meet():
     assert clocks == [0.0, 1.0]
     assert [[entry["status"] for entry in journal] for journal in journals] == [[503], [200]]
     assert [entry["status"] for entry in after] == [200]
+
+
+def test_an_answer_to_head_comes_without_a_body_and_the_connection_goes_on(start):
+    client = start()
+    answers = [client.http.head(client.url + "/_mock/health") for _ in range(2)]
+    assert [(answer.status_code, answer.content) for answer in answers] == [(405, b""), (405, b"")]
+    assert client.chat().status_code == 200
