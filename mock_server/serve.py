@@ -46,7 +46,7 @@ class OneWrite:
             self._transport.writelines((head, data))
         elif self._closed:
             return  # an answer of uvicorn's own to a connection that was hung up
-        elif data.startswith(b"HTTP/1.1 "):
+        elif data.startswith(b"HTTP/1.1 ") and data[9:10] != b"1":  # 100 Continue is waited for
             self._held = data
         else:
             self._transport.write(data)

@@ -450,3 +450,14 @@ def test_an_answer_to_head_comes_without_a_body_and_the_connection_goes_on(start
     answers = [client.http.head(client.url + "/_mock/health") for _ in range(2)]
     assert [(answer.status_code, answer.content) for answer in answers] == [(405, b""), (405, b"")]
     assert client.chat().status_code == 200
+
+
+def test_a_client_that_expects_100_continue_is_told_at_once(start):
+    client = start()
+    host, _, port = client.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        head = f"POST /v2/ai/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {client.key}\r\n"
+        connection.sendall((head + "expect: 100-continue\r\ncontent-length: 2\r\n\r\n").encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")
+        connection.sendall(b"{}")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 422")
