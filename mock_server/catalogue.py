@@ -2,7 +2,7 @@
 
 A row: method (WS for a socket), error dialect (base/errors.py), room that serves it (`-`: answers 501), path, name.
 Names are the official Python SDK's, without its leading `ai.` where a resource follows. Read from telnyx-python 4.189.0
-and, for the older routes, the brief; a test holds the rooms to it. The last rows are storage, under names of our own: which
+and, for the older routes, older documentation; a test holds the rooms to it. The last rows are storage, under names of our own: which
 S3 operation it is depends on the query.
 """
 

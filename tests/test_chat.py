@@ -54,7 +54,7 @@ def test_ids_differ_from_answer_to_answer(client):
 
 
 @pytest.mark.parametrize(
-    "text", ["héllo ✓ 你好 🎉", 'quotes " and \\ and \n lines', "{{user_text}} {{model}}", "\x00\x7f"]
+    "text", ["héllo ✓ 你好 🎉", 'quotes " and \\ and \n lines', "{{user_text}} {{model}}", "\x01\x7f"]
 )
 def test_any_text_comes_back_whole_streamed_or_not(client, text):
     plain = said(client.chat(text))

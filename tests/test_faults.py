@@ -227,9 +227,13 @@ def test_the_bare_magic_keys_work_and_a_name_makes_them_ones_own(start):
     assert statuses(server.as_key("mock-fault-429-twice-mytest"), 3) == [429, 429, 200]
 
 
-@pytest.mark.parametrize(
-    "key", ["mock-fault-", "mock-fault-418-x", "mock-fault-4290", "mock-fault", "amock-fault-429", "mock-fault-429x"]
-)
+@pytest.mark.parametrize("key", ["mock-fault-", "mock-fault-418-x", "mock-fault-4290", "mock-fault-429x"])
+def test_a_magic_key_that_cannot_be_read_is_400_and_names_the_statuses(client, key):
+    answer = client.as_key(key).get("/ai/models")
+    assert answer.status_code == 400 and "429" in answer.json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("key", ["mock-fault", "amock-fault-429"])
 def test_a_key_that_is_not_quite_magic_is_an_ordinary_key(client, key):
     assert statuses(client.as_key(key), 1) == [200]
 

@@ -13,7 +13,7 @@ from mock_server import __version__
 from mock_server.admin.wire import ClockChange, Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
-from mock_server.engine.faults import Rule
+from mock_server.engine.faults import Rule, like
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
 from mock_server.world import AccountDep, World, WorldDep
@@ -48,13 +48,13 @@ async def list_requests(
     status: Annotated[int | None, Query(ge=100, le=599)] = None,
     limit: Annotated[int, Query(ge=1, le=ENTRIES)] = 100,
 ) -> dict[str, Any]:
-    """The exchanges, newest first; filtered by account id, operation name and status."""
+    """The exchanges, newest first; filtered by account id, operation (a name or a pattern) and status."""
     wanted = mine.id if mine else account
     found = []
     for exchange in world.ring.newest_first():
         if wanted is not None and (exchange.account is None or exchange.account.id != wanted):
             continue
-        if operation is not None and (exchange.operation is None or exchange.operation.id != operation):
+        if operation is not None and (exchange.operation is None or not like(operation, exchange.operation.id)):
             continue
         if status is not None and exchange.status != status:
             continue
@@ -194,6 +194,8 @@ class Doorkeeper:
         origin = headers.get(b"origin")
         if not self._is_ours(host):
             return 403, f"Host {host[:200]!r} may not drive the admin API; allow it with --admin-host."
+        if headers.get(b"sec-fetch-site") == b"cross-site":
+            return 403, "A web page of another site may not drive the admin API."
         if origin is not None and origin.decode("latin-1").lower() not in (f"http://{host}", f"https://{host}"):
             return 403, "A web page of another origin may not drive the admin API."
         token = self._world.settings.admin_token

@@ -44,7 +44,7 @@ TABLE: tuple[Quirk, ...] = (
     _quirk(
         "models_created_iso",
         "GET /ai/models writes `created` as an ISO string, as GET /ai/openai/models always does",
-        "public OpenAPI document of 2026-08-04; the brief's integer dates from before 2026-05-08",
+        "public OpenAPI document of 2026-08-04; the integer of older documentation dates from before 2026-05-08",
         "live",
     ),
     _quirk(
@@ -80,14 +80,14 @@ TABLE: tuple[Quirk, ...] = (
     _quirk(
         "speech_fields_required",
         "POST /text-to-speech/speech without text, or with neither voice nor provider, answers 422",
-        "prose of the vendor's reference and SDK 4.189.0; the brief's own curl has no body",
+        "prose of the vendor's reference and SDK 4.189.0; the vendor's own curl has no body",
         "live",
     ),
     _quirk(
         "transcription_rules_enforced",
         "transcriptions: file with file_url, granularities without verbose_json, model_config or language that the model "
         "does not take answer 400",
-        "prose of the vendor's reference and SDK 4.189.0; the brief's own curl breaks three of them",
+        "prose of the vendor's reference and SDK 4.189.0; the vendor's own curl breaks three of them",
         "live",
     ),
     _quirk(

@@ -269,7 +269,8 @@ def _by_header(account: Account, text: str) -> Effect | None:
 def _by_key(account: Account) -> Effect | None:
     found = MAGIC_KEY.fullmatch(account.fault_key)
     if found is None or int(found[1]) not in STATUSES:
-        return None
+        known = ", ".join(map(str, STATUSES))
+        raise BadRequest(f"A key that begins with mock-fault- goes on with one of {known}, as in mock-fault-429-twice.")
     times = TIMES[found[2]]
     if times is not None and account.next("fault key") > times:
         return None

@@ -96,8 +96,10 @@ def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[s
     """The last user text, the last system text, and the tokens of all that was sent."""
     user_text = system_text = ""
     tokens = 0
-    for message in request.messages:
+    for i, message in enumerate(request.messages):
         text = message.text()
+        if "\0" in text:
+            raise Invalid([Issue(("body", "messages", i, "content"), "Value error, a text holds no NUL")])
         tokens += PER_MESSAGE + count_prompt(text)
         if message.tool_calls:
             called = [c.function for c in message.tool_calls if c.function]

@@ -10,6 +10,7 @@ from mock_server.domains.chat.completion import Choice, Completion
 
 DEFAULT_MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 Name = Annotated[str, StringConstraints(max_length=256)]  # every chunk of a stream repeats it
+LARGEST = 2**63 - 1
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -102,7 +103,7 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(BaseModel, allow_inf_nan=False):
     """A chat completion request. Only `messages` is required; unknown fields are ignored."""
 
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -110,8 +111,8 @@ class ChatRequest(BaseModel):
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: float | None = 0.1
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
     tools: list[Annotated[FunctionTool | RetrievalTool, Field(discriminator="type")]] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     response_format: ResponseFormat | None = None
@@ -130,7 +131,7 @@ class ChatRequest(BaseModel):
     frequency_penalty: float | None = 0
     presence_penalty: float | None = 0
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(2**63), le=LARGEST)] | None = None
     enable_thinking: bool | None = True
     api_key_ref: str | None = None
     service_tier: Name | None = None

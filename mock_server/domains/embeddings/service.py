@@ -138,7 +138,7 @@ async def listed(call: Call) -> list[dict[str, Any]]:
     """The tasks of the statuses that the query names, the newest first: those under way when it names none."""
     sent = [value for name, value in parse_qsl(call.exchange.query.decode("latin-1")) if name in ("status", "status[]")]
     wanted = {word.strip() for value in sent for word in value.split(",") if word.strip()} or {"queued", "processing"}
-    if "failed" in wanted:  # the brief's word for it
+    if "failed" in wanted:  # the vendor's word for it
         wanted.add("failure")
     found = []
     for task in await tasks.everything(call.world, call.account):

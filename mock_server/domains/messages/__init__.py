@@ -1,1 +1,1 @@
-"""POST /messages: just enough for the brief's error-handling snippet; nothing is sent."""
+"""POST /messages: just enough for the error-handling snippet of the vendor's examples; nothing is sent."""

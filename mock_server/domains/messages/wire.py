@@ -1,4 +1,4 @@
-"""A message on the wire: as much of the vendor's as the brief's snippet and the SDK's typed answer touch."""
+"""A message on the wire: as much of the vendor's as the vendor's snippet and the SDK's typed answer touch."""
 
 from typing import Annotated, Literal
 

@@ -13,7 +13,7 @@ router = APIRouter(route_class=LeanRoute)
 
 @router.get("/v2/ai/models", operation_id="ai.retrieve_models", responses={200: {"model": wire.OldModels}})
 async def retrieve_models(call: CallDep) -> Response:
-    """The models that are available; `created` in Unix seconds, as the brief has it."""
+    """The models that are available; `created` in Unix seconds, as older documentation has it."""
     models = service.listed(call)
     return as_json(
         {"object": "list", "data": models if call.quirk("models_created_iso") else service.with_unix_created(models)}

@@ -21,7 +21,7 @@ def listed(call: Call) -> list[dict[str, Any]]:
 
 
 def with_unix_created(models: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same models with `created` in Unix seconds, as the brief has it."""
+    """The same models with `created` in Unix seconds, as older documentation has it."""
     return [{**model, "created": int(parse_instant(model["created"]))} for model in models]
 
 
