@@ -70,6 +70,8 @@ def of_the_table() -> Iterator[tuple[int, str, str, str]]:
 
 
 def tree(kind: type[errors.ApiError] = errors.ApiError) -> Iterator[type[errors.ApiError]]:
+    import mock_server.domains.buckets.errors  # noqa: F401  storage has some of its own
+
     for child in kind.__subclasses__():
         yield child
         yield from tree(child)
