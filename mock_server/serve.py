@@ -21,7 +21,7 @@ from mock_server.app import App, create_app
 from mock_server.base.errors import ApiError, BadRequest, MethodNotAllowed, render
 from mock_server.base.settings import Settings
 
-LINGER = 2.0  # seconds in which a client may read why its frame was refused
+QUIET, LINGER = 0.25, 10.0  # seconds without more of a refused frame after which we hang up, and seconds at most
 
 
 class PortInUse(RuntimeError):
@@ -91,6 +91,8 @@ class HttpProtocol(HttpToolsProtocol):
 class SocketProtocol(WebSocketsSansIOProtocol):
     """As above for sockets; a handshake that is none is told so in the vendor's envelope, where uvicorn has plain text."""
 
+    hang_up_at = 0.0  # by the loop's time, once a frame was refused
+
     async def run_asgi(self) -> None:
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
         await super().run_asgi()
@@ -107,6 +109,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self.conn.parser_exc is not None:
+            if self.loop.time() < self.hang_up_at and self.close_timer is not None:
+                self.close_timer.cancel()
+                self.close_timer = self.loop.call_later(QUIET, self.transport.close)
             return
         super().data_received(data)
         if (
@@ -123,7 +128,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         )
         self.close_sent = self.disconnected = True  # whoever is sending now is told that nobody is there
         self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_timer = self.loop.call_later(LINGER, self.transport.close)
+        self.hang_up_at = self.loop.time() + LINGER
+        self.close_timer = self.loop.call_later(QUIET, self.transport.close)
         self.transport.resume_reading()  # what still comes is discarded
 
     def handle_ping(self) -> None:
