@@ -24,6 +24,7 @@ from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
+from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
@@ -173,6 +174,10 @@ class Call:
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
+
+    def pump(self, session: Session) -> Pump:
+        """What carries a socket's session, by the account's clock."""
+        return Pump(session, self.world.clock, self.account.timeline)
 
     def url(self, path: str) -> str:
         """The address of a path on this server, as the client reached it."""
