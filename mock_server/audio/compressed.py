@@ -19,16 +19,18 @@ GUESSED = 4000  # bytes a second of what cannot be decoded: 32 kbit/s
 LARGEST_TAG = 256 * 1024  # of an ID3 tag that is read; larger ones (covers) are read over
 LARGEST_HEAD = 512 * 1024  # of an Ogg or FLAC file
 BLOCK = 16 * 1024  # bytes of frames that are decoded in one go
-READ = 1 << 16  # samples
-MOST_READ = 32  # times READ: silence packs so well that a few bytes can mean hours
+READ = 1 << 12  # samples
+MOST_READ = 512  # times READ: silence packs so well that a few bytes can mean hours
 SLOWEST = 200  # bytes a second: what claims to last longer does not
-LEAD = 12  # MP3 frames of the block before: a frame refers to up to 511 bytes of those before it
+LEAD = 24  # MP3 frames of the block before: a frame refers to up to 511 bytes of those before it
+XING = (b"Xing", b"Info", b"VBRI")  # what a first frame says that holds no sound, but the length of a whole file
 
 # MPEG 1, 2 and 2.5, layer III: kbit/s by index, Hz by index.
 KBITS = {3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)}
 KBITS[2] = KBITS[0] = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 FLAC_SYNC = re.compile(rb"\xff[\xf8\xf9]")
+FLAC_MAGIC = b"fLaC\0\0\0\x22"
 MP3_SYNC = re.compile(rb"\xff[\xe2-\xff]|ID3")
 
 
@@ -37,9 +39,15 @@ def decode(data: bytes) -> "tuple[NDArray[np.float32], int] | None":
     import numpy as np
     import soundfile
 
+    class Forward(soundfile.SoundFile):  # type: ignore[misc]
+        """Read from front to back: libsndfile cannot seek in a FLAC that lacks its first frames, and soundfile would."""
+
+        def seekable(self) -> bool:
+            return False
+
     parts: list[Any] = []
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as sound:
+        with Forward(io.BytesIO(data)) as sound:
             rate: int = sound.samplerate
             while len(block := sound.read(READ, dtype="float32", always_2d=True)) and len(parts) < MOST_READ:
                 parts.append(block[:, 0])
@@ -94,6 +102,8 @@ class Mp3:
         size, seconds = found
         if left < size:
             return left if end else 0
+        if any(name in buffer[at : at + 64] for name in XING):
+            return size
         self._block.append(buffer[at : at + size])
         self._size += size
         self._seconds += seconds
@@ -122,7 +132,7 @@ class Mp3:
         if not self._block:
             return
         lead, seconds = self._lead, self._seconds
-        decoded = decode(b"".join(lead + self._block))
+        decoded = decode(b"".join(_self_contained(lead + self._block)))
         self._lead, self._block = (lead + self._block)[-LEAD:], []
         self._size, self._seconds = 0, 0.0
         if decoded is None:
@@ -143,6 +153,36 @@ def frame_of(head: bytes) -> tuple[int, float] | None:
     hertz = RATES[version][rate]
     samples = 1152 if version == 3 else 576
     return samples // 8 * KBITS[version][kbits] * 1000 // hertz + (head[2] >> 1 & 1), samples / hertz
+
+
+def _self_contained(frames: list[bytes]) -> list[bytes]:
+    """Frames of which none refers to bytes before the first: those that did are mute, their bytes are there for others."""
+    whole, held = [_counting(frames[0], len(frames))], 0  # bytes of sound so far
+    for frame in frames:
+        side = 4 + (0 if frame[1] & 1 else 2)  # header, check sum
+        size = _side_size(frame)
+        back = frame[side] << 1 | frame[side + 1] >> 7 if frame[1] & 8 else frame[side]
+        if back > held:  # what it hands on, back by as much as a frame can be, is all that is left of it
+            handed = min(held, 511) << 7 if frame[1] & 8 else min(held, 255) << 8
+            frame = frame[:side] + handed.to_bytes(2, "big") + bytes(size - 2) + frame[side + size :]
+        whole.append(frame)
+        held += max(len(frame) - side - size, 0)
+    return whole
+
+
+def _counting(frame: bytes, count: int) -> bytes:
+    """A first frame that says how many follow: libmpg123 would guess it by the size of the next one, and stop too early."""
+    head = bytes((0xFF, frame[1] | 1, 0x40 | frame[2] & 0x0C, frame[3]))
+    found = frame_of(head)
+    assert found is not None
+    told = head + bytes(_side_size(head)) + XING[0] + (1).to_bytes(4, "big") + count.to_bytes(4, "big")
+    return told.ljust(found[0], b"\0")
+
+
+def _side_size(frame: bytes) -> int:
+    """Bytes of a frame between its head and its sound."""
+    mono = frame[3] >> 6 == 3
+    return (17 if mono else 32) if frame[1] & 8 else (9 if mono else 17)
 
 
 class Ogg:
@@ -247,6 +287,11 @@ class Flac:
                 self._buffer = b""
             return pieces
         assert self._head is not None
+        if 0 < (another := self._buffer.find(FLAC_MAGIC)) <= len(self._buffer) - 42:
+            rest, self._buffer = self._buffer[another:], self._buffer[:another]
+            pieces = self.feed(b"", True)
+            self._buffer, self._head = rest, None
+            return pieces + self.feed(b"", end)
         until = len(self._buffer) if end else self._last_frame() if len(self._buffer) >= BLOCK else 0
         if until:
             block, self._buffer = self._buffer[:until], self._buffer[until:]
