@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 GUESSED = 4000  # bytes a second of what cannot be decoded: 32 kbit/s
 LARGEST_TAG = 256 * 1024  # of an ID3 tag that is read; larger ones (covers) are read over
 LARGEST_HEAD = 512 * 1024  # of an Ogg or FLAC file
-BLOCK = 16 * 1024  # bytes of frames that are decoded in one go
+BLOCK = 8 * 1024  # bytes of frames that are decoded in one go
 READ = 1 << 12  # samples
 MOST_READ = 512  # times READ: silence packs so well that a few bytes can mean hours
 SLOWEST = 200  # bytes a second: what claims to last longer does not
@@ -73,14 +73,17 @@ class Mp3:
         self._buffer += data
         pieces: list[Piece] = []
         at = 0
-        while (size := self._step(at, pieces, end)) > 0:
+        while (size := self._step(at, pieces)) > 0:
             at += size
-        self._buffer = b"" if end else self._buffer[at:]
+        self._buffer = self._buffer[at:]
         if end or self._size >= BLOCK or self._junk >= GUESSED:
+            if end and not self._lead and not self._block:  # no MP3 at all
+                self._junk += len(self._buffer)
+                self._buffer = b""
             self._decode(pieces)
         return pieces
 
-    def _step(self, at: int, pieces: list[Piece], end: bool) -> int:
+    def _step(self, at: int, pieces: list[Piece]) -> int:
         """Read one frame or tag from a place; how many bytes it was, 0 where more are needed."""
         buffer = self._buffer
         left = len(buffer) - at
@@ -89,8 +92,7 @@ class Mp3:
             self._skip -= taken
             return taken
         if left < 10:
-            self._junk += left if end else 0
-            return left if end else 0
+            return 0
         if buffer[at : at + 3] == b"ID3":
             return self._tag(at, left, pieces)
         found = frame_of(buffer[at : at + 4])
@@ -101,7 +103,7 @@ class Mp3:
             return lost
         size, seconds = found
         if left < size:
-            return left if end else 0
+            return 0
         if any(name in buffer[at : at + 64] for name in XING):
             return size
         self._block.append(buffer[at : at + size])
@@ -215,7 +217,7 @@ class Ogg:
                 break
             self._page(self._buffer[start : start + size], pieces)
             at = start + size
-        self._buffer = b"" if end else self._buffer[at:]
+        self._buffer = self._buffer[at:]
         if end or self._size >= BLOCK:
             self._decode(pieces)
         return pieces
@@ -277,6 +279,8 @@ class Flac:
     def __init__(self) -> None:
         self._buffer = b""
         self._head: bytes | None = None
+        self._like = b""  # the first frame's header: all have its codes
+        self._lost = False  # whether a frame was cut by an end, so that the buffer begins in the middle of one
 
     def feed(self, data: bytes, end: bool) -> list[Piece]:
         self._buffer += data
@@ -290,9 +294,16 @@ class Flac:
         if 0 < (another := self._buffer.find(FLAC_MAGIC)) <= len(self._buffer) - 42:
             rest, self._buffer = self._buffer[another:], self._buffer[:another]
             pieces = self.feed(b"", True)
-            self._buffer, self._head = rest, None
+            self._buffer, self._head, self._like, self._lost = rest, None, b"", False
             return pieces + self.feed(b"", end)
-        until = len(self._buffer) if end else self._last_frame() if len(self._buffer) >= BLOCK else 0
+        self._like = self._like or self._buffer[:4]
+        if self._lost and (found := self._frames()):
+            self._buffer, self._lost = self._buffer[found[0] :], False
+        until = 0
+        if end:
+            until, self._lost = len(self._buffer), True
+        elif len(self._buffer) >= BLOCK and not self._lost:
+            until = max(self._frames(), default=0)
         if until:
             block, self._buffer = self._buffer[:until], self._buffer[until:]
             decoded = decode(self._head + block)
@@ -320,19 +331,17 @@ class Flac:
                 return True
         return False
 
-    def _last_frame(self) -> int:
-        """Where the last frame begins that is surely one: after the first, its header's check sum right."""
-        buffer, found = self._buffer, 0
-        for match in FLAC_SYNC.finditer(buffer, max(2, len(buffer) - (1 << 16))):
-            if match.start() >= 2 and _is_frame(buffer, match.start()):
-                found = match.start()
-        return found
+    def _frames(self) -> list[int]:
+        """Where frames begin in the end of the buffer, the one at its very beginning left out."""
+        buffer = self._buffer
+        places = FLAC_SYNC.finditer(buffer, max(1, len(buffer) - (1 << 16)))
+        return [found.start() for found in places if _is_frame(buffer, found.start(), self._like)]
 
 
-def _is_frame(buffer: bytes, at: int) -> bool:
+def _is_frame(buffer: bytes, at: int, like: bytes) -> bool:
     """Whether a FLAC frame header stands at a place, told by the same codes as the first frame's, and its check sum."""
     head = buffer[at : at + 16]
-    if len(head) < 16 or head[1] != buffer[1] or (head[3] ^ buffer[3]) & 15 or head[2] & 15 != buffer[2] & 15:
+    if len(head) < 16 or len(like) < 4 or head[1] != like[1] or (head[2] ^ like[2] | head[3] ^ like[3]) & 15:
         return False
     size, first = 5, head[4]
     while first & 0x80 and size < 12:  # one byte for each leading 1 of the frame's number, but the first two

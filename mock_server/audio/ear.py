@@ -36,13 +36,14 @@ class Speaking:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A sound is over, or has been told in full so far (`on`)."""
+    """A sound is over, or told in full so far (`on`). `carried`: the audio itself had the text in it."""
 
     at: float
     seconds: float
     text: str | None
-    pace: float
+    pace: float = CHARACTERS_PER_SECOND
     on: bool = False
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Ear:
                 self._finish(self._sound, events)
             if not self.question:
                 self._ending = False
-                events += [Spoken(self.at, 0.0, text, CHARACTERS_PER_SECOND) for text, _ in self._texts]
+                events += [Spoken(self.at, 0.0, text, carried=True) for text, _ in self._texts]
                 self._texts.clear()
         return events
 
@@ -188,7 +189,7 @@ class Ear:
             self._find_text(sound)
         else:
             if self._texts and self.at - self._texts[0][1] > BELATED:
-                events.append(Spoken(self.at, 0.0, self._texts.popleft()[0], CHARACTERS_PER_SECOND))
+                events.append(Spoken(self.at, 0.0, self._texts.popleft()[0], carried=True))
             self._be_quiet(events)
         self._before = samples
 
@@ -229,7 +230,7 @@ class Ear:
             text, pace = self._said(sound)
             if sound.follower:
                 text = sound.follower.end(sound.loud)
-            events.append(Spoken(self.at, sound.end - sound.start, text, pace))
+            events.append(Spoken(self.at, sound.end - sound.start, text, pace, carried=sound.text is not None))
             self._silences = 0
             self._over = sound.end
         self._sound = None

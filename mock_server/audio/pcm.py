@@ -44,7 +44,7 @@ class Raw:
     def feed(self, data: bytes, end: bool) -> list[Piece]:
         data = self._rest + data
         whole = len(data) // self._width * self._width
-        self._rest = b"" if end else data[whole:]
+        self._rest = data[whole:]
         if not whole:
             return []
         samples, bits = _decoded(data[:whole], self._coding, self._channels)
@@ -102,8 +102,6 @@ class Riff:
         pieces: list[Piece] = []
         while self._buffer and self._step(pieces, end):
             pass
-        if end:
-            self._buffer = b""
         return pieces
 
     def _step(self, pieces: list[Piece], end: bool) -> bool:
