@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
-from mock_server.engine.answers import Silence, of_error
+from mock_server.engine.answers import Ready, Silence, of_error
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import HEADER, Effect, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
@@ -43,17 +43,19 @@ class Gate:
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Ready | None:
+        """Gives back an answer that is whole; any other it has sent."""
         exchange: Exchange = scope["mock.exchange"]
         dialect: Dialect = "std"
         try:
             headers = exchange.headers
             authorization = headers.get(b"authorization")
-            exchange.secret = bearer_key(authorization) or signed_key(authorization, exchange.query)
+            key = bearer_key(authorization)
+            exchange.secret = key or signed_key(authorization, exchange.query)
             raw_path = scope.get("raw_path") or scope["path"].encode()
             operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
+            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else key)
             exchange.at = exchange.account.timeline.now()
             if operation.idempotent and KEY_HEADER in headers:  # before faults: a request that is delayed holds its key
                 exchange.keyed = self._in_flight.claim(
@@ -61,7 +63,8 @@ class Gate:
                 )
             effect = self._faults.before_parse(exchange, headers.get(HEADER))
             if effect is not None:
-                return await fire(exchange, effect, self._clock)(scope, receive, send)
+                await fire(exchange, effect, self._clock)(scope, receive, send)
+                return None
             if operation.room is None:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
@@ -79,18 +82,20 @@ class Gate:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
-            handler = operation.handler if self._lean else None
-            await (handler or self._app)(scope, receive, send)
+            if self._lean and operation.handler is not None:
+                return await operation.handler(scope, receive, send)
+            await self._app(scope, receive, send)
         except ApiError as error:
             if exchange.operation is None:
                 self._attribute(exchange)
                 dialect = self._operations.dialect_at(exchange.path)
-            await of_error(error, dialect)(scope, receive, send)
+            return of_error(error, dialect)
         except ClientDisconnect:
             exchange.ended = "client_left"
         finally:
             if exchange.keyed is not None:
                 self._in_flight.release(exchange.keyed)
+        return None
 
     def _attribute(self, exchange: Exchange) -> None:
         """An exchange with no operation belongs to its key's account all the same, where the key is good."""
