@@ -13,9 +13,10 @@ from mock_server import __version__
 from mock_server.admin.wire import ClockChange, Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
-from mock_server.engine.faults import Rule, like
+from mock_server.engine.faults import Rule
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
+from mock_server.engine.patterns import like
 from mock_server.world import AccountDep, World, WorldDep
 
 TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mock_server.engine.faults import like
+from mock_server.engine.patterns import like
 
 
 class FixtureError(ValueError):
