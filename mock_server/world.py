@@ -20,6 +20,7 @@ from mock_server.engine.faults import Faults
 from mock_server.engine.gate import fire
 from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
+from mock_server.engine.limits import Limits
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.replies import Replies, ReplyRule, View
@@ -47,7 +48,8 @@ class World:
         self.quirks: Mapping[str, bool] = settings.quirks()
         self.clock = clock or Clock(settings.start())
         self.ids = ids or Ids(settings.seed)
-        self.accounts = Accounts(self.clock, settings.api_key)
+        self.accounts = Accounts(self.clock, settings.api_key, settings.states())
+        self.limits = Limits(settings.limits())
         self.faults = Faults()
         self.replies = Replies(settings.fixtures, shipped_fixtures())
         self.ring = Ring()
@@ -94,12 +96,15 @@ class World:
         self.vectors.reset(account.id if account else None)
         if account is not None:
             account.reset()
+            self.accounts.restore_state(account)
+            self.limits.clear(account.id)
             self.faults.clear(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
         else:
             self.clock.reset()
             self.accounts.reset()
+            self.limits.reset()
             self.faults.reset()
             self.replies.reset()
             self.ring.reset()
@@ -173,6 +178,10 @@ class Call:
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
+
+    def spend(self, tokens: int) -> None:
+        """Count what a chat came to towards the account's limits of tokens."""
+        self.world.limits.spend(self.exchange, tokens)
 
     def url(self, path: str) -> str:
         """The address of a path on this server, as the client reached it."""

@@ -35,8 +35,11 @@ class Ring:
         self._ring.append((exchange, weight))
         self.bytes += weight
         while len(self._ring) > self.entries or self.bytes > self.total_bytes:
-            self.bytes -= self._ring.popleft()[1]
+            exchange, weight = self._ring.popleft()
+            self.bytes -= weight
             self.evicted += 1
+            if exchange.account is not None:
+                exchange.account.evicted += 1
 
     def newest_first(self) -> Iterator[Exchange]:
         return (exchange for exchange, _ in reversed(self._ring))
