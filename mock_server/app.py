@@ -72,6 +72,7 @@ class App:
         from mock_server.domains.text_to_speech import voices
 
         self.world.replies.load()
+        self.world.plans.load()
         models.read(self.world)
         embedding_models.read(self.world)
         speech_to_text.read(self.world)

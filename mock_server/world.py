@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
+from mock_server.base.jobs import Kind
+from mock_server.base.plan import Plan
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
 from mock_server.engine.answers import Stream
@@ -23,6 +25,7 @@ from mock_server.engine.journal import Ring
 from mock_server.engine.limits import Limits
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
+from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
 from mock_server.engine.vectors import Vectors
@@ -52,6 +55,7 @@ class World:
         self.limits = Limits(settings.limits())
         self.faults = Faults()
         self.replies = Replies(settings.fixtures, shipped_fixtures())
+        self.plans = Plans(settings.fixtures)
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
@@ -98,6 +102,7 @@ class World:
             account.reset()
             self.accounts.restore_state(account)
             self.limits.clear(account.id)
+            self.plans.clear(account.id)
             self.faults.clear(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
@@ -105,6 +110,7 @@ class World:
             self.clock.reset()
             self.accounts.reset()
             self.limits.reset()
+            self.plans.reset()
             self.faults.reset()
             self.replies.reset()
             self.ring.reset()
@@ -178,6 +184,10 @@ class Call:
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
+
+    def plan(self, kind: Kind) -> Plan:
+        """How a job that this request makes will go. Raises BadRequest for a header that cannot be read."""
+        return asked(self.exchange, kind) or self.world.plans.of(self.account.id, kind)
 
     def spend(self, tokens: int) -> None:
         """Count what a chat came to towards the account's limits of tokens."""
