@@ -134,7 +134,7 @@ class App:
         self.world.create_tables()  # before the room counts as open: it may fail
         self._rooms[room] = router
         self.api.include_router(router, tags=[room])
-        routes: dict[str, Any] = {route.operation_id: route for route in router.routes}  # type: ignore[attr-defined]
+        routes: dict[str, Any] = {getattr(r, "operation_id", None) or r.name: r for r in router.routes}  # type: ignore[attr-defined]
         for operation in self.operations.all.values():
             if operation.room == room:
                 operation.handler = routes[operation.id].lean

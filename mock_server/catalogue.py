@@ -208,10 +208,10 @@ GET    std    reports  /v2/legacy/reporting/batch_detail_records/speech_to_text/
 GET    std    reports  /v2/legacy/reporting/usage_reports/speech_to_text                          legacy.reporting.usage_reports.retrieve_speech_to_text
 POST   std    messages /v2/messages                                                               messages.send
 GET    stt    speech_to_text /v2/speech-to-text/providers                                         speech_to_text.list_providers
-GET    stt    -        /v2/speech-to-text/transcription                                           speech_to_text.retrieve_transcription
+GET    stt    speech_to_text /v2/speech-to-text/transcription                                     speech_to_text.retrieve_transcription
 WS     stt    -        /v2/speech-to-text/transcription                                           speech_to_text.transcribe
 POST   map    text_to_speech /v2/text-to-speech                                                   text_to_speech.generate
-GET    std    -        /v2/text-to-speech/speech                                                  text_to_speech.retrieve_speech
+GET    std    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.retrieve_speech
 POST   map    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.generate_speech
 WS     std    -        /v2/text-to-speech/speech                                                  text_to_speech.stream
 GET    std    text_to_speech /v2/text-to-speech/speech/{audio_id}                                 text_to_speech.retrieve_audio

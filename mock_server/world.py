@@ -28,6 +28,7 @@ from mock_server.engine.pacing import Pacing
 from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
+from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
@@ -192,6 +193,10 @@ class Call:
     def spend(self, tokens: int) -> None:
         """Count what a chat came to towards the account's limits of tokens."""
         self.world.limits.spend(self.exchange, tokens)
+
+    def pump(self, session: Session) -> Pump:
+        """What carries a socket's session, by the account's clock."""
+        return Pump(session, self.world.clock, self.account.timeline)
 
     def url(self, path: str) -> str:
         """The address of a path on this server, as the client reached it."""

@@ -84,6 +84,10 @@ class Settings:
     )
     tokens_per_second: float | None = _option(None, "Pace streamed replies; without it they come at once.", metavar="N")
     time_to_first_token: float = _option(0.0, "Seconds before the first token of a streamed reply.", metavar="SECONDS")
+    realtime: bool = _option(
+        False, "Pace audio as a real engine would, by the account's clock; without it it comes at once."
+    )
+    compression: bool = _option(False, "Offer permessage-deflate to sockets.")
     max_json_bytes: int = _option(
         4 * 1024 * 1024, "Largest JSON body that is read; a larger one answers 413.", metavar="BYTES"
     )
@@ -92,6 +96,9 @@ class Settings:
     )
     max_object_bytes: int = _option(
         1024 * 1024 * 1024, "Largest object, or part of one, that is put into a bucket.", metavar="BYTES"
+    )
+    max_frame_bytes: int = _option(
+        16 * 1024 * 1024, "Largest frame that a socket reads; a larger one closes it with 1009.", metavar="BYTES"
     )
 
     def __post_init__(self) -> None:
@@ -161,7 +168,7 @@ def check(settings: Settings) -> None:
             raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
     if settings.tokens_per_second is not None and not 0.001 <= settings.tokens_per_second < math.inf:
         raise SettingsError("--tokens-per-second is at least 0.001; leave it out for no pacing.")
-    for name in ("max_json_bytes", "max_upload_bytes", "max_object_bytes"):
+    for name in ("max_json_bytes", "max_upload_bytes", "max_object_bytes", "max_frame_bytes"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} is at least 1.")
     _check_paths(settings)

@@ -81,9 +81,9 @@ class Gate:
             length = headers.get(b"content-length")
             if operation.raw:
                 exchange.receive = receive
-            elif length is None:
+            elif length is None and operation.kind == "http":
                 receive = _bounded(receive, limit)
-            elif int(length) > limit:
+            elif length is not None and int(length) > limit:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
