@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import account, limits, plans
+from mock_server.admin import account, limits, plans, verdict
 from mock_server.admin.wire import ClockChange, Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
@@ -24,7 +24,7 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
 router = APIRouter(prefix="/_mock")
-PARTS = (limits.router, account.router, plans.router)  # what has a file of its own
+PARTS = (limits.router, account.router, plans.router, verdict.router)  # what has a file of its own
 
 
 @router.get("/health")

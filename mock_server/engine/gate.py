@@ -12,7 +12,7 @@ from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
 from mock_server.engine.answers import Silence, of_error
-from mock_server.engine.exchange import Exchange
+from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.faults import HEADER, Effect, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
@@ -49,6 +49,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["mock.exchange"]
+        arriving = receive
         dialect: Dialect = "std"
         try:
             headers = exchange.headers
@@ -93,6 +94,8 @@ class Gate:
             if exchange.operation is None:
                 self._attribute(exchange)
                 dialect = self._operations.dialect_at(exchange.path)
+            if exchange.account is not None and not exchange.request_size:
+                await _take_in(exchange, arriving)
             await of_error(error, dialect)(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"
@@ -106,6 +109,15 @@ class Gate:
             exchange.account = self._accounts.of_key(exchange.secret)
             exchange.at = exchange.account.timeline.now()
         except ApiError:
+            pass
+
+
+async def _take_in(exchange: Exchange, receive: Receive) -> None:
+    """Read a short body that was refused unread, so that the journal has it. One that is waited for is left alone."""
+    headers = exchange.headers
+    length = headers.get(b"content-length", b"0")
+    if exchange.kind == "http" and 0 < int(length) <= BODY_CAP and b"expect" not in headers:
+        while (await receive()).get("more_body", False):
             pass
 
 
