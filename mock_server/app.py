@@ -110,7 +110,7 @@ class App:
             ),
             Cors,
             partial(
-                Gate, operations=self.operations, accounts=world.accounts, faults=world.faults, clock=world.clock,
+                Gate, operations=self.operations, accounts=world.accounts, faults=world.faults,
                 enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip

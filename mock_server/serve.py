@@ -89,8 +89,11 @@ class HttpProtocol(HttpToolsProtocol):
 class SocketProtocol(WebSocketsSansIOProtocol):
     """As above for sockets; a handshake that is none is told so in the vendor's envelope, where uvicorn has plain text."""
 
+    deaf = False
+
     async def run_asgi(self) -> None:
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
+        self.scope["mock.deafen"] = self.deafen  # type: ignore[typeddict-unknown-key]
         await super().run_asgi()
 
     def send_500_response(self) -> None:
@@ -103,7 +106,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         detail = (response.body or b"").decode("utf-8", "replace").strip()
         self._refuse(MethodNotAllowed() if response.status_code == 405 else BadRequest(detail))
 
+    def deafen(self) -> None:
+        """From now on whatever comes is dropped unread: no ping is answered, no close. That the client left is noticed."""
+        self.deaf = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
+        if self.deaf:
+            return
         super().data_received(data)
         if (
             not (self.handshake_initiated or self.handshake_complete) and self.conn.handshake_exc is not None
