@@ -207,7 +207,9 @@ def is_shaped(effect: Effect) -> bool:
 
 
 def resizes(effect: Effect) -> bool:
-    """Whether a body's length is another one afterwards."""
+    """Whether a body's length is another one afterwards, or must not tell the client that all of it has come."""
+    if effect.cut is not None and effect.cut.unit == "seconds":
+        return True
     return any(part is not None for part in (effect.error_event, effect.malformed, effect.duplicate, effect.no_done))
 
 
