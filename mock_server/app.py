@@ -112,7 +112,6 @@ class App:
             Cors,
             partial(
                 Gate, operations=self.operations, accounts=world.accounts, limits=world.limits, faults=world.faults,
-                clock=world.clock,
                 enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip

@@ -91,8 +91,11 @@ class HttpProtocol(HttpToolsProtocol):
 class SocketProtocol(WebSocketsSansIOProtocol):
     """As above for sockets; a handshake that is none is told so in the vendor's envelope, where uvicorn has plain text."""
 
+    deaf = False
+
     async def run_asgi(self) -> None:
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
+        self.scope["mock.deafen"] = self.deafen  # type: ignore[typeddict-unknown-key]
         await super().run_asgi()
 
     def send_500_response(self) -> None:
@@ -105,8 +108,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         detail = (response.body or b"").decode("utf-8", "replace").strip()
         self._refuse(MethodNotAllowed() if response.status_code == 405 else BadRequest(detail))
 
+    def deafen(self) -> None:
+        """From now on whatever comes is dropped unread: no ping is answered, no close. That the client left is noticed."""
+        self.deaf = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
-        if self.conn.parser_exc is not None:
+        if self.deaf or self.conn.parser_exc is not None:
             return
         super().data_received(data)
         if (

@@ -18,8 +18,7 @@ from mock_server.engine.answers import Stream
 from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
-from mock_server.engine.faults import Faults
-from mock_server.engine.gate import fire
+from mock_server.engine.faults.table import Faults
 from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
 from mock_server.engine.limits import Limits
@@ -54,7 +53,7 @@ class World:
         self.ids = ids or Ids(settings.seed)
         self.accounts = Accounts(self.clock, settings.api_key, settings.states())
         self.limits = Limits(settings.limits())
-        self.faults = Faults()
+        self.faults = Faults(self.ids, self.clock, typed_frames=self.quirks.get("frames_typed", False))
         self.replies = Replies(settings.fixtures, shipped_fixtures())
         self.plans = Plans(settings.fixtures)
         self.ring = Ring()
@@ -104,7 +103,7 @@ class World:
             self.accounts.restore_state(account)
             self.limits.clear(account.id)
             self.plans.clear(account.id)
-            self.faults.clear(account.id)
+            self.faults.reset(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
         else:
@@ -218,11 +217,12 @@ class Call:
 
     def after_parse(self, body: Any) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error."""
-        faults = self.world.faults
-        if not faults.rules:
+        wire = self.exchange.wire
+        if wire is None or wire.fired is not None:
             return None
-        effect = faults.after_parse(self.exchange, getattr(body, "model", None))
-        return None if effect is None else fire(self.exchange, effect, self.world.clock)
+        wire.fired = self.world.faults.after_parse(self.exchange, body)
+        answer: Response | None = wire.instead()
+        return answer
 
 
 CallDep = Annotated[Call, Depends(current_call)]

@@ -24,7 +24,7 @@ from mock_server.app import App
 from mock_server.base.clock import Clock, Machine
 from mock_server.base.limits import Limit
 from mock_server.base.settings import options
-from mock_server.engine.faults import Rule
+from mock_server.engine.faults.rules import Rule
 from mock_server.engine.route import LeanRoute
 from mock_server.world import World
 

@@ -4,16 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
-from mock_server.engine.answers import Silence, of_error
+from mock_server.engine.answers import of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange
-from mock_server.engine.faults import HEADER, Effect, Faults
+from mock_server.engine.faults.table import HEADER, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.limits import Limits
@@ -35,15 +33,13 @@ class Gate:
         accounts: Accounts,
         limits: Limits,
         faults: Faults,
-        clock: Clock,
         enter: Callable[[Exchange, Operation], Any],
         max_json: int,
         max_upload: int,
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._limits = limits
-        self._clock, self._enter, self._lean = clock, enter, lean
+        self._limits, self._enter, self._lean = limits, enter, lean
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 
@@ -68,9 +64,13 @@ class Gate:
                 exchange.keyed = self._in_flight.claim(
                     exchange.account.id, exchange.method, exchange.path, exchange.query, exchange.request_headers
                 )
-            effect = self._faults.before_parse(exchange, headers.get(HEADER))
-            if effect is not None:
-                return await fire(exchange, effect, self._clock)(scope, receive, send)
+            if self._faults.rules or HEADER in headers or exchange.account.fault_key:
+                wire = exchange.wire = self._faults.arm(exchange, scope, receive, send)
+                if wire is not None:
+                    receive, send = wire.receive, wire.send
+                    if (answer := wire.instead()) is not None:
+                        await _take_in(exchange, arriving)
+                        return await answer(scope, receive, send)
             if operation.room is None:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
@@ -90,6 +90,8 @@ class Gate:
             scope["path_params"] = params
             handler = operation.handler if self._lean else None
             await (handler or self._app)(scope, receive, send)
+            if exchange.wire is not None:
+                await exchange.wire.linger()
         except ApiError as error:
             if exchange.operation is None:
                 self._attribute(exchange)
@@ -100,6 +102,9 @@ class Gate:
         except ClientDisconnect:
             exchange.ended = "client_left"
         finally:
+            if exchange.wire is not None:
+                exchange.wire.end()
+                exchange.wire = None
             if exchange.keyed is not None:
                 self._in_flight.release(exchange.keyed)
 
@@ -128,16 +133,6 @@ def _check_state(exchange: Exchange) -> None:
     if error is not None:
         exchange.fault = error.headers["x-mock-fault"]
         raise error
-
-
-def fire(exchange: Exchange, effect: Effect, clock: Clock) -> Response:
-    """Let a fault happen: raises the error it answers with, or gives the silence before the connection closes."""
-    assert exchange.account is not None
-    if effect.timeout is not None:
-        return Silence(effect.timeout, clock, exchange.account.timeline)
-    error = effect.error()
-    error.headers = {**error.headers, "x-mock-fault": exchange.fault}
-    raise error
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
