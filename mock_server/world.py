@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
+from mock_server.base.jobs import Kind
+from mock_server.base.plan import Plan
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
 from mock_server.engine.answers import Stream
@@ -19,10 +21,13 @@ from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults.table import Faults
 from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
+from mock_server.engine.limits import Limits
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
+from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
+from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
@@ -46,14 +51,16 @@ class World:
         self.quirks: Mapping[str, bool] = settings.quirks()
         self.clock = clock or Clock(settings.start())
         self.ids = ids or Ids(settings.seed)
-        self.accounts = Accounts(self.clock, settings.api_key)
-        self.faults = Faults(self.ids, self.clock, typed_frames=self.quirks.get("frames_typed", False))
+        self.accounts = Accounts(self.clock, settings.api_key, settings.states())
+        self.limits = Limits(settings.limits())
+        self.faults = Faults(self.ids, self.clock, typed_frames=self.quirks["frames_typed"])
         self.replies = Replies(settings.fixtures, shipped_fixtures())
+        self.plans = Plans(settings.fixtures)
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
         self.outbox = Outbox(self.clock)
-        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
+        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids, self.faults)
         self.worker = Worker()
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
@@ -93,12 +100,17 @@ class World:
         self.vectors.reset(account.id if account else None)
         if account is not None:
             account.reset()
+            self.accounts.restore_state(account)
+            self.limits.clear(account.id)
+            self.plans.clear(account.id)
             self.faults.reset(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
         else:
             self.clock.reset()
             self.accounts.reset()
+            self.limits.reset()
+            self.plans.reset()
             self.faults.reset()
             self.replies.reset()
             self.ring.reset()
@@ -172,6 +184,21 @@ class Call:
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
+
+    def plan(self, kind: Kind) -> Plan:
+        """How a job that this request makes will go. Raises BadRequest for a header that cannot be read."""
+        plan = asked(self.exchange, kind)
+        if plan is None and self.exchange.wire is not None and (ending := self.exchange.wire.job) is not None:
+            plan = kind.spoilt(ending)
+        return plan or self.world.plans.of(self.account.id, kind)
+
+    def spend(self, tokens: int) -> None:
+        """Count what a chat came to towards the account's limits of tokens."""
+        self.world.limits.spend(self.exchange, tokens)
+
+    def pump(self, session: Session) -> Pump:
+        """What carries a socket's session, by the account's clock."""
+        return Pump(session, self.world.clock, self.account.timeline)
 
     def url(self, path: str) -> str:
         """The address of a path on this server, as the client reached it."""

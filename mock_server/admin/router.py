@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
+from mock_server.admin import account, limits, plans
 from mock_server.admin.wire import ClockChange, Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
@@ -23,6 +24,7 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
 router = APIRouter(prefix="/_mock")
+PARTS = (limits.router, account.router, plans.router)  # what has a file of its own
 
 
 @router.get("/health")
@@ -245,7 +247,7 @@ def create_admin(world: World, operations: Operations, rooms: Sequence[APIRouter
     )
     app.state.world = world
     app.state.operations = operations
-    for part in (router, *rooms):
+    for part in (router, *PARTS, *rooms):
         app.include_router(part)
 
     @app.exception_handler(ApiError)

@@ -1,4 +1,4 @@
-"""The gate: operation, account, faults that headers decide, body; then the operation's own handler. HTTP and sockets alike."""
+"""The gate: operation, account, rate limit, faults that headers decide, body; then the operation's handler. For sockets, too."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,12 +7,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
+from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
 from mock_server.engine.answers import of_error
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults.table import HEADER, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
+from mock_server.engine.limits import Limits
 from mock_server.engine.operations import Operation, Operations
 
 
@@ -29,6 +31,7 @@ class Gate:
         *,
         operations: Operations,
         accounts: Accounts,
+        limits: Limits,
         faults: Faults,
         enter: Callable[[Exchange, Operation], Any],
         max_json: int,
@@ -36,7 +39,7 @@ class Gate:
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._enter, self._lean = enter, lean
+        self._limits, self._enter, self._lean = limits, enter, lean
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 
@@ -52,6 +55,10 @@ class Gate:
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
             exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
             exchange.at = exchange.account.timeline.now()
+            if exchange.account.state != "active":
+                _check_state(exchange)
+            if self._limits.on:
+                send = self._limits.admit(exchange, send)
             if operation.idempotent and KEY_HEADER in headers:  # before faults: a request that is delayed holds its key
                 exchange.keyed = self._in_flight.claim(
                     exchange.account.id, exchange.method, exchange.path, exchange.query, exchange.request_headers
@@ -73,9 +80,9 @@ class Gate:
             length = headers.get(b"content-length")
             if operation.raw:
                 exchange.receive = receive
-            elif length is None:
+            elif length is None and operation.kind == "http":
                 receive = _bounded(receive, limit)
-            elif int(length) > limit:
+            elif length is not None and int(length) > limit:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
@@ -104,6 +111,15 @@ class Gate:
             exchange.at = exchange.account.timeline.now()
         except ApiError:
             pass
+
+
+def _check_state(exchange: Exchange) -> None:
+    """Raises what the account is told in the state it is in."""
+    assert exchange.account is not None
+    error = refusal(exchange.account.state, exchange.method)
+    if error is not None:
+        exchange.fault = error.headers["x-mock-fault"]
+        raise error
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

@@ -51,6 +51,8 @@ def mask(exchange: Exchange) -> None:
         if exchange.query:
             exchange.query = exchange.query.replace(form, MASK)
         exchange.path = exchange.path.replace(form.decode("utf-8", "replace"), MASK.decode())
+    if exchange.frames is not None:
+        exchange.frames.keep(forms, MASK)
     exchange.request_body = exchange.request_body[:BODY_CAP]
     exchange.response_body = exchange.response_body[:BODY_CAP]
 

@@ -64,6 +64,8 @@ def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> 
         if cap is not None:
             _cap(choice, cap)
         completion.choices.append(choice)
+    if call.world.limits.on:
+        call.spend(completion.prompt_tokens + completion.completion_tokens)
     return completion
 
 
