@@ -53,14 +53,14 @@ class World:
         self.ids = ids or Ids(settings.seed)
         self.accounts = Accounts(self.clock, settings.api_key, settings.states())
         self.limits = Limits(settings.limits())
-        self.faults = Faults(self.ids, self.clock, typed_frames=self.quirks.get("frames_typed", False))
+        self.faults = Faults(self.ids, self.clock, typed_frames=self.quirks["frames_typed"])
         self.replies = Replies(settings.fixtures, shipped_fixtures())
         self.plans = Plans(settings.fixtures)
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
         self.outbox = Outbox(self.clock)
-        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
+        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids, self.faults)
         self.worker = Worker()
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
@@ -187,7 +187,10 @@ class Call:
 
     def plan(self, kind: Kind) -> Plan:
         """How a job that this request makes will go. Raises BadRequest for a header that cannot be read."""
-        return asked(self.exchange, kind) or self.world.plans.of(self.account.id, kind)
+        plan = asked(self.exchange, kind)
+        if plan is None and self.exchange.wire is not None and (ending := self.exchange.wire.job) is not None:
+            plan = kind.spoilt(ending)
+        return plan or self.world.plans.of(self.account.id, kind)
 
     def spend(self, tokens: int) -> None:
         """Count what a chat came to towards the account's limits of tokens."""

@@ -34,6 +34,12 @@ class Kind:
         """How such a job goes unless something is asked for: well, and at once."""
         return self.at_once(self.ends[0])
 
+    def spoilt(self, ending: str) -> Plan:
+        """How it goes when it ends `failed` or `partial`, or is `stuck`. A kind that has no half success fails."""
+        if ending == "partial":
+            return self.at_once(next((end for end in self.ends if "partial" in end), self.ends[1]))
+        return self.read(STUCK if ending == "stuck" else self.ends[1])
+
     def read(self, text: str) -> Plan:
         """A plan of such a job. Raises ValueError with what is wrong.
 

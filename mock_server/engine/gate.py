@@ -117,6 +117,7 @@ class Gate:
             pass
 
 
+<<<<<<< HEAD
 async def _take_in(exchange: Exchange, receive: Receive) -> None:
     """Read a short body that was refused unread, so that the journal has it. One that is waited for is left alone."""
     headers = exchange.headers
@@ -126,6 +127,8 @@ async def _take_in(exchange: Exchange, receive: Receive) -> None:
             pass
 
 
+=======
+>>>>>>> faults
 def _check_state(exchange: Exchange) -> None:
     """Raises what the account is told in the state it is in."""
     assert exchange.account is not None

@@ -66,6 +66,11 @@ class Wire:
         """What answers in place of the operation, None where that answers itself. Raises the error it answers with."""
         return None if self.fired is None else instead(self._exchange, self.fired, self._clock)
 
+    @property
+    def job(self) -> str | None:
+        """How the job ends that the exchange makes, where a fault says so."""
+        return None if self.fired is None else self.fired.effect.job
+
     async def linger(self) -> None:
         """After the operation: until nothing is left to do on the connection."""
 
