@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import account, limits, plans, verdict
-from mock_server.admin.wire import ClockChange, Told
+from mock_server.admin import account, limits, plans, scenario, verdict
+from mock_server.admin.wire import Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
+from mock_server.engine.clocks import ClockChange
 from mock_server.engine.faults.rules import Rule
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
@@ -24,7 +25,7 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
 router = APIRouter(prefix="/_mock")
-PARTS = (limits.router, account.router, plans.router, verdict.router)  # what has a file of its own
+PARTS = (limits.router, account.router, plans.router, scenario.router, verdict.router)  # what has a file of its own
 
 
 @router.get("/health")

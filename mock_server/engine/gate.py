@@ -16,6 +16,8 @@ from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.limits import Limits
 from mock_server.engine.operations import Operation, Operations
+from mock_server.engine.scenarios.table import HEADER as SCENARIO
+from mock_server.engine.scenarios.table import Scenarios
 
 
 class Gate:
@@ -31,6 +33,7 @@ class Gate:
         *,
         operations: Operations,
         accounts: Accounts,
+        scenarios: Scenarios,
         limits: Limits,
         faults: Faults,
         enter: Callable[[Exchange, Operation], Any],
@@ -39,7 +42,7 @@ class Gate:
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._limits, self._enter, self._lean = limits, enter, lean
+        self._scenarios, self._limits, self._enter, self._lean = scenarios, limits, enter, lean
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 
@@ -56,6 +59,8 @@ class Gate:
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
             exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
             exchange.at = exchange.account.timeline.now()
+            if SCENARIO in headers:
+                self._scenarios.by_header(exchange.account, headers[SCENARIO])
             if exchange.account.state != "active":
                 _check_state(exchange)
             if self._limits.on:
@@ -117,7 +122,6 @@ class Gate:
             pass
 
 
-<<<<<<< HEAD
 async def _take_in(exchange: Exchange, receive: Receive) -> None:
     """Read a short body that was refused unread, so that the journal has it. One that is waited for is left alone."""
     headers = exchange.headers
@@ -127,8 +131,6 @@ async def _take_in(exchange: Exchange, receive: Receive) -> None:
             pass
 
 
-=======
->>>>>>> faults
 def _check_state(exchange: Exchange) -> None:
     """Raises what the account is told in the state it is in."""
     assert exchange.account is not None
