@@ -62,6 +62,8 @@ class App:
             self.enter_all_rooms()
         if world.settings.fixtures:
             self._check_fixtures()
+        if world.settings.fixtures or world.settings.faults:
+            world.faults.files.load()
 
     def _check_fixtures(self) -> None:
         """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""

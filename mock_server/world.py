@@ -54,7 +54,9 @@ class World:
         self.ids = ids or Ids(settings.seed)
         self.accounts = Accounts(self.clock, settings.api_key, settings.states())
         self.limits = Limits(settings.limits())
-        self.faults = Faults(self.ids, self.clock, typed_frames=self.quirks["frames_typed"])
+        self.faults = Faults(
+            self.ids, self.clock, settings.fixtures, settings.faults, typed_frames=self.quirks["frames_typed"]
+        )
         self.replies = Replies(settings.fixtures, shipped_fixtures())
         self.plans = Plans(settings.fixtures)
         self.scenarios = Scenarios(

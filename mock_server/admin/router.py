@@ -10,12 +10,11 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import account, limits, plans, scenario, verdict
+from mock_server.admin import account, faults, limits, plans, scenario, verdict
 from mock_server.admin.wire import Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
 from mock_server.engine.clocks import ClockChange
-from mock_server.engine.faults.rules import Rule
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
 from mock_server.engine.patterns import like
@@ -25,7 +24,8 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
 router = APIRouter(prefix="/_mock")
-PARTS = (limits.router, account.router, plans.router, scenario.router, verdict.router)  # what has a file of its own
+# What has a file of its own.
+PARTS = tuple(part.router for part in (limits, account, plans, faults, scenario, verdict))
 
 
 @router.get("/health")
@@ -81,32 +81,6 @@ async def get_request(world: WorldDep, mine: AccountDep, id: str) -> dict[str, A
 async def clear_requests(world: WorldDep, account: AccountDep) -> dict[str, Any]:
     """Forget the exchanges of the account, or all."""
     return {"deleted": world.ring.clear(account.id if account else None)}
-
-
-@router.get("/faults")
-async def list_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """The fault rules in force, in the order they are tried."""
-    return {"data": world.faults.visible_to(account.id if account else None)}
-
-
-@router.post("/faults")
-async def add_fault(world: WorldDep, account: AccountDep, rule: Rule) -> dict[str, Any]:
-    """Put a fault rule in force, for the account or for everyone."""
-    return {"data": world.faults.add(rule, account.id if account else None).describe()}
-
-
-@router.delete("/faults")
-async def clear_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """Take out the account's fault rules, or all."""
-    return {"deleted": world.faults.clear(account.id if account else None)}
-
-
-@router.delete("/faults/{id}")
-async def remove_fault(world: WorldDep, account: AccountDep, id: str) -> dict[str, Any]:
-    """Take out one fault rule."""
-    if not world.faults.remove(id, account.id if account else None):
-        raise NotFound("There is no fault rule with this id.")
-    return {"deleted": 1}
 
 
 @router.get("/replies")

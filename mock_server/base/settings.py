@@ -52,6 +52,9 @@ class Settings:
     fixtures: tuple[Path, ...] = _option(
         (), "Folder with your own fixtures, laid out like the shipped one; read before it.", metavar="DIR", many=True
     )
+    faults: tuple[Path, ...] = _option(
+        (), "File of fault rules in force for every account; read again when it changes.", metavar="FILE", many=True
+    )
     seed: int = _option(0, "Seed of ids and draws: the same seed, clock and requests give the same bytes.")
     api_key: tuple[str, ...] = _option(
         (), "Accept only these API keys; without it any non-empty key is its own account.", metavar="KEY", many=True
@@ -182,6 +185,9 @@ def _check_paths(settings: Settings) -> None:
         for folder in getattr(settings, name):
             if not folder.is_dir():
                 raise SettingsError(f"--{name} {folder} is not a folder.")
+    for file in settings.faults:
+        if not file.is_file():
+            raise SettingsError(f"--faults {file} is not a file.")
     if settings.data is not None and settings.data.exists() and not settings.data.is_dir():
         raise SettingsError(f"--data {settings.data} is not a folder.")
     if settings.db is not None:

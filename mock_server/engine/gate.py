@@ -69,7 +69,7 @@ class Gate:
                 exchange.keyed = self._in_flight.claim(
                     exchange.account.id, exchange.method, exchange.path, exchange.query, exchange.request_headers
                 )
-            if self._faults.rules or HEADER in headers or exchange.account.fault_key:
+            if self._faults.on or HEADER in headers or exchange.account.fault_key:
                 wire = exchange.wire = self._faults.arm(exchange, scope, receive, send)
                 if wire is not None:
                     receive, send = wire.receive, wire.send
