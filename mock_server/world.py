@@ -227,6 +227,11 @@ class Call:
         assert self.exchange.keyed is not None
         return once(self.world.store, self.exchange.keyed, self.now(), run)
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing happens between parsing and the service."""
+        return self.exchange.keyed is None and not self.world.faults.rules
+
     def after_parse(self, body: Any) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error."""
         wire = self.exchange.wire

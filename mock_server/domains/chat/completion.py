@@ -64,10 +64,10 @@ class Completion:
     logprobs: bool = False
     top_logprobs: int = 0
 
-    @property
-    def completion_tokens(self) -> int:
-        return sum([choice.size() for choice in self.choices])
-
-    @property
-    def reasoning_tokens(self) -> int:
-        return sum([len(choice.reasoning) for choice in self.choices])
+    def spent(self) -> tuple[int, int]:
+        """Tokens of all choices, and how many of them were reasoning."""
+        total = reasoning = 0
+        for choice in self.choices:
+            reasoning += len(choice.reasoning)
+            total += choice.size() if choice.tool_calls else len(choice.tokens) + len(choice.reasoning)
+        return total, reasoning

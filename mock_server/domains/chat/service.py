@@ -65,7 +65,7 @@ def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> 
             _cap(choice, cap)
         completion.choices.append(choice)
     if call.world.limits.on:
-        call.spend(completion.prompt_tokens + completion.completion_tokens)
+        call.spend(completion.prompt_tokens + completion.spent()[0])
     return completion
 
 

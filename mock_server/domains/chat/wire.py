@@ -235,14 +235,15 @@ def _tool_call(call: tuple[str, str, str]) -> dict[str, Any]:
 
 
 def _usage(answer: Completion) -> dict[str, Any]:
-    completion_tokens = answer.completion_tokens
+    prompt_tokens = answer.prompt_tokens
+    completion_tokens, reasoning_tokens = answer.spent()
     usage: dict[str, Any] = {
-        "prompt_tokens": answer.prompt_tokens,
+        "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
-        "total_tokens": answer.prompt_tokens + completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
     }
-    if answer.reasoning_tokens:
-        usage["completion_tokens_details"] = {"reasoning_tokens": answer.reasoning_tokens}
+    if reasoning_tokens:
+        usage["completion_tokens_details"] = {"reasoning_tokens": reasoning_tokens}
     return usage
 
 
