@@ -119,26 +119,6 @@ class Stream(Response):
             left.cancel()
 
 
-class Silence(Response):
-    """No answer: waits by the account's clock, then closes the connection before any byte."""
-
-    def __init__(self, seconds: float, clock: Clock, timeline: Timeline) -> None:
-        self.status_code = 0
-        self.raw_headers = []
-        self.background = None
-        self._seconds, self._clock, self._timeline = seconds, clock, timeline
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = asyncio.ensure_future(disconnected(receive))
-        try:
-            if await self._clock.sleep(self._timeline, self._seconds, until=left):
-                scope["mock.exchange"].ended = "cut"
-                scope["mock.hang_up"]()  # set by our uvicorn protocols, serve.py
-            await left
-        finally:
-            left.cancel()
-
-
 async def disconnected(receive: Receive) -> None:
     """Returns once the client has left."""
     while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
