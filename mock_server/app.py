@@ -123,8 +123,8 @@ class App:
             Cors,
             partial(
                 Gate, operations=self.operations, accounts=world.accounts, scenarios=world.scenarios, limits=world.limits,
-                faults=world.faults,
-                enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
+                faults=world.faults, replies=world.replies, enter=self.enter, max_json=settings.max_json_bytes,
+                max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip
         app: ASGIApp = self.api

@@ -9,13 +9,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
-from mock_server.engine.answers import Ready, of_error
+from mock_server.engine.answers import Instead, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.faults.table import HEADER, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.limits import Limits
 from mock_server.engine.operations import Operation, Operations
+from mock_server.engine.replies import Replies
 from mock_server.engine.scenarios.table import HEADER as SCENARIO
 from mock_server.engine.scenarios.table import Scenarios
 
@@ -36,13 +37,15 @@ class Gate:
         scenarios: Scenarios,
         limits: Limits,
         faults: Faults,
+        replies: Replies,
         enter: Callable[[Exchange, Operation], Any],
         max_json: int,
         max_upload: int,
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._scenarios, self._limits, self._enter, self._lean = scenarios, limits, enter, lean
+        self._scenarios, self._limits, self._replies = scenarios, limits, replies
+        self._enter, self._lean = enter, lean
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 
@@ -71,8 +74,11 @@ class Gate:
                 exchange.keyed = self._in_flight.claim(
                     exchange.account.id, exchange.method, exchange.path, exchange.query, exchange.request_headers
                 )
-            if self._faults.on or HEADER in headers or exchange.account.fault_key:
-                wire = exchange.wire = self._faults.arm(exchange, scope, receive, send)
+            if self._replies.watched:
+                self._replies.watch()
+            faulty = self._replies.faulty
+            if faulty or self._faults.on or HEADER in headers or exchange.account.fault_key:
+                wire = exchange.wire = self._faults.arm(exchange, scope, receive, send, faulty)
                 if wire is not None:
                     receive, send = wire.receive, wire.send
                     if (instead := wire.instead()) is not None:
@@ -107,6 +113,8 @@ class Gate:
                 await answer(scope, receive, send)
             if exchange.wire is not None:
                 await exchange.wire.linger()
+        except Instead as instead:
+            await instead.answer(scope, receive, send)
         except ApiError as error:
             if exchange.operation is None:
                 self._attribute(exchange)

@@ -145,6 +145,8 @@ class _Tee:
     async def deliver(self, scope: Scope, answer: Ready) -> None:
         """Send an answer that is whole, in one go where the protocol can."""
         exchange, body, headers = self.exchange, answer.body, answer.raw_headers
+        if exchange.more_headers:
+            headers = _dressed(headers, exchange.more_headers)
         headers.append((b"x-request-id", self._stamp(exchange).encode()))
         exchange.status, exchange.response_headers = answer.status_code, headers
         exchange.response_size, exchange.response_body = len(body), bytes(body[:TEED])
@@ -165,9 +167,17 @@ class _Tee:
         elif kind == "http.response.start":
             self.started = True
             exchange.status = message["status"]
+            if exchange.more_headers:
+                message["headers"] = _dressed(message["headers"], exchange.more_headers)
             exchange.response_headers = message["headers"]
             message["headers"].append((b"x-request-id", self._stamp(exchange).encode()))
         await self._send(message)
+
+
+def _dressed(headers: Headers, more: Headers) -> Headers:
+    """Headers with others in the place of those that have their names."""
+    names = {name for name, _ in more}
+    return [*((name, value) for name, value in headers if name.lower() not in names), *more]
 
 
 def describe(exchange: Exchange) -> dict[str, Any]:

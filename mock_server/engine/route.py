@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from mock_server.base.errors import ApiError, BadRequest, ExpectedJson, Invalid, InvalidJson, Issue
-from mock_server.engine.answers import Layer, Ready, as_json, of_error
+from mock_server.engine.answers import Instead, Layer, Ready, as_json, of_error
 from mock_server.engine.defaults import complete
 from mock_server.engine.exchange import Exchange
 
@@ -73,6 +73,8 @@ class LeanRoute(APIRoute):
                 if takes_json:
                     _check_content_type(exchange, await request.body())
                 return await handler(request)
+            except Instead as instead:
+                return instead.answer
             except ApiError as error:
                 return of_error(error, exchange.operation.dialect)
             except RequestValidationError as error:
