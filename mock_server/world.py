@@ -62,7 +62,7 @@ class World:
         self.plans = Plans(settings.fixtures)
         self.scenarios = Scenarios(
             [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
-            faults=self.faults, limits=self.limits, plans=self.plans,
+            faults=self.faults, limits=self.limits, plans=self.plans, replies=self.replies,
         )  # fmt: skip
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
