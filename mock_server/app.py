@@ -75,6 +75,7 @@ class App:
 
         self.world.replies.load()
         self.world.plans.load()
+        self.world.scenarios.check()
         models.read(self.world)
         embedding_models.read(self.world)
         speech_to_text.read(self.world)
@@ -113,7 +114,8 @@ class App:
             ),
             Cors,
             partial(
-                Gate, operations=self.operations, accounts=world.accounts, limits=world.limits, faults=world.faults,
+                Gate, operations=self.operations, accounts=world.accounts, scenarios=world.scenarios, limits=world.limits,
+                faults=world.faults,
                 enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip

@@ -27,6 +27,7 @@ from mock_server.engine.pacing import Pacing
 from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
+from mock_server.engine.scenarios.table import Scenarios
 from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
@@ -58,6 +59,10 @@ class World:
         )
         self.replies = Replies(settings.fixtures, shipped_fixtures())
         self.plans = Plans(settings.fixtures)
+        self.scenarios = Scenarios(
+            [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
+            faults=self.faults, limits=self.limits, plans=self.plans,
+        )  # fmt: skip
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
@@ -108,6 +113,7 @@ class World:
             self.faults.reset(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
+            self.scenarios.reset(account.id)
         else:
             self.clock.reset()
             self.accounts.reset()
@@ -118,6 +124,7 @@ class World:
             self.ring.reset()
             self.webhooks.reset()
             self.cache.clear()
+            self.scenarios.reset()  # last: the one from the start is on again
         if self.stored:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)

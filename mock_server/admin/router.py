@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import account, faults, limits, plans
-from mock_server.admin.wire import ClockChange, Told
+from mock_server.admin import account, faults, limits, plans, scenario, verdict
+from mock_server.admin.wire import Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
+from mock_server.engine.clocks import ClockChange
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
 from mock_server.engine.patterns import like
@@ -23,7 +24,8 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
 router = APIRouter(prefix="/_mock")
-PARTS = (limits.router, account.router, plans.router, faults.router)  # what has a file of its own
+# What has a file of its own.
+PARTS = tuple(part.router for part in (limits, account, plans, faults, scenario, verdict))
 
 
 @router.get("/health")

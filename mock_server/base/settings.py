@@ -69,6 +69,9 @@ class Settings:
         (), "Limit of every account: 20/second, openai.chat.*=5/minute (an operation), tokens=10000/minute (of chats).",
         metavar="LIMIT", many=True,
     )  # fmt: skip
+    scenario: str | None = _option(
+        None, "Scenario that is on for every account from the start; GET /_mock/scenario names them.", metavar="NAME"
+    )
     admin_token: str | None = _option(
         None, "Ask for this token in the header x-mock-admin-token on /_mock.", metavar="TOKEN"
     )
