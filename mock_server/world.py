@@ -298,12 +298,17 @@ class Call:
         """Whether nothing happens between parsing and the service."""
         return self.exchange.keyed is None and not self.world.faults.rules
 
-    def after_parse(self, body: Any) -> Response | None:
-        """What happens between parsing and the service: the faults that the body decides. May raise their error."""
+    def after_parse(self, values: dict[str, Any]) -> Response | None:
+        """What happens between parsing and the service: the faults that the body decides. May raise their error.
+
+        `values` are what the endpoint is called with: its `body`, or the fields of a form.
+        """
         wire = self.exchange.wire
         if wire is None or wire.fired is not None:
             return None
-        wire.fired = self.world.faults.after_parse(self.exchange, body)
+        assert self.exchange.operation is not None
+        body = values if self.exchange.operation.upload else values.get("body")
+        wire.fired = self.world.faults.after_parse(self.exchange, body, wire.raw())
         answer: Response | None = wire.instead()
         return answer
 
