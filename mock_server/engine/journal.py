@@ -14,6 +14,7 @@ from mock_server.base.errors import UnexpectedError
 from mock_server.engine.accounts import MAX_KEY_BYTES, Account
 from mock_server.engine.answers import Layer, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
+from mock_server.engine.frames import SocketTee
 from mock_server.engine.masks import blank_names, mask
 
 ENTRIES = 1000
@@ -29,14 +30,22 @@ class Ring:
         self._ring: deque[tuple[Exchange, int]] = deque()
         self.bytes = 0
         self.evicted = 0
+        self.open: set[Exchange] = set()  # sockets that have not ended: they come into the ring when they do
 
     def add(self, exchange: Exchange) -> None:
         weight = exchange.weight()
         self._ring.append((exchange, weight))
         self.bytes += weight
         while len(self._ring) > self.entries or self.bytes > self.total_bytes:
-            self.bytes -= self._ring.popleft()[1]
+            exchange, weight = self._ring.popleft()
+            self.bytes -= weight
             self.evicted += 1
+            if exchange.account is not None:
+                exchange.account.evicted += 1
+
+    def of(self, account: str) -> list[Exchange]:
+        """One account's exchanges that have ended, oldest first."""
+        return [e for e, _ in self._ring if e.account is not None and e.account.id == account]
 
     def newest_first(self) -> Iterator[Exchange]:
         return (exchange for exchange, _ in reversed(self._ring))
@@ -73,7 +82,9 @@ class Journal:
             self._machine.monotonic(),
         )
         scope["mock.exchange"] = exchange
-        tee = _Tee(exchange, receive, send, self._stamp)
+        if socket:
+            self._ring.open.add(exchange)
+        tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp)
         try:
             answer = await self._app(scope, tee.receive, tee.send)
             if answer is not None:
@@ -97,6 +108,7 @@ class Journal:
             exchange.call = exchange.receive = None
             self._stamp(exchange)
             mask(exchange)
+            self._ring.open.discard(exchange)
             self._ring.add(exchange)
 
     def _stamp(self, exchange: Exchange) -> str:
@@ -126,15 +138,15 @@ class _Tee:
                 exchange.request_body = bytes(body[:TEED])
             elif len(exchange.request_body) < TEED:
                 exchange.request_body += bytes(body[: TEED - len(exchange.request_body)])
-        elif kind in ("http.disconnect", "websocket.disconnect"):
+        elif kind == "http.disconnect":
             self.left = True
         return message
 
     async def deliver(self, scope: Scope, answer: Ready) -> None:
         """Send an answer that is whole, in one go where the protocol can."""
-        if scope["type"] != "http":
-            return await answer(scope, self.receive, self.send)
         exchange, body, headers = self.exchange, answer.body, answer.raw_headers
+        if exchange.more_headers:
+            headers = _dressed(headers, exchange.more_headers)
         headers.append((b"x-request-id", self._stamp(exchange).encode()))
         exchange.status, exchange.response_headers = answer.status_code, headers
         exchange.response_size, exchange.response_body = len(body), bytes(body[:TEED])
@@ -146,21 +158,26 @@ class _Tee:
     async def send(self, message: Message) -> None:
         exchange = self.exchange
         kind = message["type"]
-        if kind in ("http.response.body", "websocket.http.response.body"):
+        if kind == "http.response.body":
             body = message.get("body", b"")
             exchange.response_size += len(body)
             if len(exchange.response_body) < TEED:
                 exchange.response_body += body[: TEED - len(exchange.response_body)]
             self.finished = not message.get("more_body", False)
-        elif kind in ("http.response.start", "websocket.http.response.start"):
+        elif kind == "http.response.start":
             self.started = True
             exchange.status = message["status"]
+            if exchange.more_headers:
+                message["headers"] = _dressed(message["headers"], exchange.more_headers)
             exchange.response_headers = message["headers"]
             message["headers"].append((b"x-request-id", self._stamp(exchange).encode()))
-        elif kind == "websocket.accept":
-            self.started = True
-            exchange.status = 101
         await self._send(message)
+
+
+def _dressed(headers: Headers, more: Headers) -> Headers:
+    """Headers with others in the place of those that have their names."""
+    names = {name for name, _ in more}
+    return [*((name, value) for name, value in headers if name.lower() not in names), *more]
 
 
 def describe(exchange: Exchange) -> dict[str, Any]:
@@ -186,6 +203,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
         "warnings": list(exchange.warnings),
         "request": _describe_side(exchange.request_headers, exchange.request_body, exchange.request_size),
         "response": _describe_side(exchange.response_headers, exchange.response_body, exchange.response_size),
+        **({"frames": exchange.frames.describe(blank_names)} if exchange.frames else {}),
     }
 
 

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from mock_server.base.errors import ApiError, BadRequest, ExpectedJson, Invalid, InvalidJson, Issue
-from mock_server.engine.answers import Layer, Ready, as_json, of_error
+from mock_server.engine.answers import Instead, Layer, Ready, as_json, of_error
 from mock_server.engine.defaults import complete
 from mock_server.engine.exchange import Exchange
 
@@ -39,7 +39,7 @@ class Guard(Protocol):
     def plain(self) -> bool:
         """Nothing happens between parsing and the service."""
 
-    def after_parse(self, body: Any) -> Response | None: ...
+    def after_parse(self, values: dict[str, Any]) -> Response | None: ...
 
     def once(self, run: Callable[[], Awaitable[Response]]) -> Awaitable[Response]: ...
 
@@ -73,6 +73,8 @@ class LeanRoute(APIRoute):
                 if takes_json:
                     _check_content_type(exchange, await request.body())
                 return await handler(request)
+            except Instead as instead:
+                return instead.answer
             except ApiError as error:
                 return of_error(error, exchange.operation.dialect)
             except RequestValidationError as error:
@@ -94,7 +96,7 @@ def guarded(endpoint: Endpoint) -> Endpoint:
     @functools.wraps(endpoint)
     async def run(**values: Any) -> Response:
         call: Guard = values["call"]
-        answer = call.after_parse(values.get("body"))
+        answer = call.after_parse(values)
         if answer is not None:
             return answer
         if call.exchange.keyed is not None:
