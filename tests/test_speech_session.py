@@ -188,7 +188,7 @@ def test_markdown_and_emoji_are_left_out(markdown, plain):
 def test_hostile_markdown_takes_no_time():
     for text in ("[" * 25_000, "*" * 25_000, "* " * 12_000, "![](" * 6_000, "`" * 25_000, "#" * 25_000, "\n> " * 8_000):
         sentences.plain(text)
-        sentences.complete(text)
+        sentences.complete(text, len(text))
         list(sentences.split(text))
 
 
@@ -341,3 +341,11 @@ def test_audio_is_remembered_within_a_limit():
 
     assert [memory.get(one, 1024) is not None for one in speeches] == [True, False, False, True, True]
     assert memory.get(speeches[0], 600) is None
+
+
+def test_text_that_comes_letter_by_letter_is_spoken_sentence_by_sentence():
+    text = 'He said: "Go!" Then 3.5 people left... and 1. nothing? Yes.'
+    talk = Talk().send(HELLO, *({"text": letter} for letter in text))
+
+    assert [said for said in talk.spoken() if said != "final"][-1] == "Yes."
+    assert "".join(said for said in talk.spoken() if said != "final").replace(" ", "") == text.replace(" ", "")
