@@ -34,7 +34,8 @@ check: lint typecheck ## lint, types, all tests but the long ones (under 10 minu
 	$(BIN)/python -m pytest -n auto -m "not proof" -rs
 
 conformance: $(VENV)/.test ## the vendor SDK's own tests against the stub profile, passed and failed
-	$(BIN)/python -m tests.vendor.conformance
+	$(BIN)/python -m tests.vendor.conformance --write
+	$(BIN)/python docs/generate.py
 
 proof: $(VENV)/.test ## what takes longer: fuzzing, the vendor SDK's own tests
 	$(BIN)/python -m pytest -m proof --timeout 900

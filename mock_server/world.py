@@ -1,6 +1,6 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,12 +9,13 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 
 from mock_server.base.clock import Clock
+from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
 from mock_server.base.jobs import Kind
 from mock_server.base.plan import Plan
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
-from mock_server.engine.answers import Stream
+from mock_server.engine.answers import Instead, Stream
 from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
@@ -25,7 +26,7 @@ from mock_server.engine.limits import Limits
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.plans import Plans, asked
-from mock_server.engine.replies import Replies, ReplyRule, View
+from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
 from mock_server.engine.route import current_call
 from mock_server.engine.scenarios.table import Scenarios
 from mock_server.engine.sockets import Pump, Session
@@ -57,11 +58,11 @@ class World:
         self.faults = Faults(
             self.ids, self.clock, settings.fixtures, settings.faults, typed_frames=self.quirks["frames_typed"]
         )
-        self.replies = Replies(settings.fixtures, shipped_fixtures())
+        self.replies = Replies(settings.fixtures, shipped_fixtures(), self.ids, self.clock.machine.monotonic)
         self.plans = Plans(settings.fixtures)
         self.scenarios = Scenarios(
             [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
-            faults=self.faults, limits=self.limits, plans=self.plans,
+            faults=self.faults, limits=self.limits, plans=self.plans, replies=self.replies,
         )  # fmt: skip
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
@@ -111,6 +112,7 @@ class World:
             self.limits.clear(account.id)
             self.plans.clear(account.id)
             self.faults.reset(account.id)
+            self.replies.reset(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
             self.scenarios.reset(account.id)
@@ -151,6 +153,9 @@ class World:
         return shipped_fixtures() / name
 
 
+CONTEXT = b"x-mock-context"
+
+
 class Call:
     """What the code that serves one request may use."""
 
@@ -181,14 +186,75 @@ class Call:
         """A UUID for the next thing of a kind that is not kept in the store."""
         return self.world.ids.uuid(self.account.id, kind, self.account.next(kind))
 
-    def choose(self, model: str, user_text: str, system_text: str = "") -> tuple[ReplyRule | None, View]:
-        """The reply that the rules choose, noted in the journal, and the view it was chosen by."""
-        operation = self.exchange.operation
+    def choose(
+        self,
+        model: str,
+        user_text: str,
+        system_text: str = "",
+        *,
+        takes: frozenset[str] = TALK,
+        required: bool = False,
+        request: Any = None,
+        turn: int = 0,
+        tool_result: ToolResult | None = None,
+        tools: Sequence[str] = (),
+        response_format: str = "",
+        schema_name: str = "",
+        metadata: Mapping[str, str] | None = None,
+        language: str = "",
+    ) -> tuple[Chosen | None, View]:
+        """The reply that the rules choose, noted in the journal, and the view it was chosen by.
+
+        `takes` are the kinds of replies that the domain can render. With `required`, and where the server is strict, a
+        request that no reply of the user's fits is refused. Raises BadRequest, the error that the reply is to be, and
+        Instead for its silence.
+        """
+        exchange, replies = self.exchange, self.world.replies
+        operation = exchange.operation
         assert operation is not None
         view = View(operation.id, operation.room or "", model, user_text, system_text)
-        rule = self.world.replies.choose(view)
-        self.exchange.reply = rule.id if rule else "default"
-        return rule, view
+        view.account, view.takes, view.request, view.turn = self.account, takes, request, turn
+        view.tool_result, view.tools, view.language = tool_result, tools, language
+        view.response_format, view.schema_name = response_format, schema_name
+        if metadata:
+            view.metadata = metadata
+        if (context := exchange.headers.get(CONTEXT)) is not None:
+            view.context = context.decode("latin-1")
+        chosen = replies.choose(view)
+        exchange.reply = chosen.id if chosen else "default"
+        if chosen is None or chosen.shipped:
+            strict = required and self.world.settings.strict
+            if strict or replies.has_own():
+                self._unmatched(view, strict)
+        elif chosen.fault is not None or chosen.reply.headers is not None:
+            self._dress(chosen)
+        return chosen, view
+
+    def _unmatched(self, view: View, strict: bool) -> None:
+        """Tell which of the user's replies came nearest. Raises BadRequest where one had to fit."""
+        exchange = self.exchange
+        exchange.near_misses = near = self.world.replies.near_misses(view)
+        nearest = f" Nearest: {'; '.join(near)}." if near else ""
+        if strict:
+            exchange.reply = ""
+            raise BadRequest(f"No reply of yours fits this request, and the server is strict.{nearest}")
+        if near:
+            self.world.replies.tell(f"{view.operation}: no reply of yours fits, {exchange.reply!r} answers.{nearest}")
+
+    def _dress(self, chosen: Chosen) -> None:
+        """The headers of a reply, and what goes wrong with it."""
+        exchange, reply = self.exchange, chosen.reply
+        wire = exchange.wire
+        if chosen.fault is not None and wire is not None and wire.fired is None:
+            wire.fired = chosen.misfire(exchange, self.world.ids)
+            if (answer := wire.instead()) is not None:
+                raise Instead(answer)
+        headers = reply.headers or {}
+        exchange.more_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    def draw(self) -> float:
+        """A number in [0, 1), the account's next."""
+        return self.world.ids.draw(self.account.id, "draw", self.account.next("draw"))
 
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
@@ -226,6 +292,11 @@ class Call:
         """Run under the request's Idempotency-Key."""
         assert self.exchange.keyed is not None
         return once(self.world.store, self.exchange.keyed, self.now(), run)
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing happens between parsing and the service."""
+        return self.exchange.keyed is None and not self.world.faults.rules
 
     def after_parse(self, values: dict[str, Any]) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error.

@@ -86,7 +86,7 @@ async def clear_requests(world: WorldDep, account: AccountDep) -> dict[str, Any]
 @router.get("/replies")
 async def list_replies(world: WorldDep) -> dict[str, Any]:
     """The reply rules in force, in the order they are tried."""
-    rules = [rule.model_dump(mode="json", by_alias=True, exclude_unset=True) for rule in world.replies.all()]
+    rules = world.replies.listed(None)
     return {"data": rules}
 
 

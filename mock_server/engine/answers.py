@@ -1,7 +1,7 @@
 """What an endpoint may answer: ready JSON bytes, an empty 200, or a paced stream of events."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -35,6 +35,10 @@ class Ready(Response):
         await send({"type": "http.response.body", "body": self.body})
 
 
+# An ASGI application that may give an answer back instead of sending it: what is whole goes out in one piece.
+Layer = Callable[[Scope, Receive, Send], Awaitable[Ready | None]]
+
+
 def as_json(value: Any, status: int = 200) -> Ready:
     """A JSON answer of a model, or of plain data."""
     if isinstance(value, BaseModel):
@@ -55,6 +59,13 @@ def of_error(error: ApiError, dialect: Dialect) -> Ready:
     for name, value in error.headers.items():
         answer.raw_headers.append((name.encode("latin-1"), value.encode("latin-1")))
     return answer
+
+
+class Instead(Exception):
+    """Raised where the answer is another than the one being made."""
+
+    def __init__(self, answer: Response) -> None:
+        self.answer = answer
 
 
 class Chunks(Response):

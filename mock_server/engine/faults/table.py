@@ -133,14 +133,17 @@ class Faults:
 
     # Exchanges
 
-    def arm(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> "Wire | None":
+    def arm(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send, expected: bool = False
+    ) -> "Wire | None":
         """What stands between an exchange and its connection from now on, None where no rule can fire.
 
+        `expected`: something else may let a fault fire later on.
         Raises BadRequest for a header or a key that cannot be read.
         """
         self.look_at_files()
         fired = self._by_head(exchange)
-        if fired is None and not self._body_decides(exchange):
+        if fired is None and not expected and not self._body_decides(exchange):
             return None
         if exchange.kind == "socket":
             from mock_server.engine.faults.sockets import SocketWire
