@@ -196,7 +196,7 @@ def test_brownout(client):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_each_has_a_page_a_test_and_no_secrets(name):
+def test_each_has_a_page_and_a_test(name):
     page = (ROOT / "docs" / "scenarios" / f"{name}.md").read_text()
     assert page.startswith(f"# {name}\n") and "## What a client should do" in page
     assert f"def test_{name.replace('-', '_')}(" in Path(__file__).read_text()

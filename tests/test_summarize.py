@@ -158,6 +158,15 @@ def test_audio_is_summarized_by_what_it_says(client: Client) -> None:
 # Refused
 
 
+@pytest.mark.timeout(20)
+def test_html_that_is_nested_beyond_all_measure_is_told_at_once(client: Client) -> None:
+    put(client, "deep.html", b"<div>x" * 1_000_000)
+
+    status, code, detail = refused(client, "deep.html")
+
+    assert (status, code) == (400, "10015") and "nested too deeply" in detail
+
+
 def test_what_is_not_there(client: Client) -> None:
     assert refused(client, "none") == (404, "10005", "The specified key does not exist.")
     assert refused(client, "k", bucket="none") == (404, "10005", "The specified bucket does not exist.")
