@@ -344,7 +344,7 @@ def test_audio_is_remembered_within_a_limit():
 
 
 def test_text_that_comes_letter_by_letter_is_spoken_sentence_by_sentence():
-    text = 'He said: "Go!" Then 3.5 people left... and 1. nothing? Yes.'
+    text = "He said (Go!) Then 3.5 people left... and 1. nothing? Yes."
     talk = Talk().send(HELLO, *({"text": letter} for letter in text))
 
     assert [said for said in talk.spoken() if said != "final"][-1] == "Yes."
