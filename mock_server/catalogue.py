@@ -245,6 +245,8 @@ IDEMPOTENT = frozenset(
         "tools.create",
     }
 )
+# Those whose answers have a `usage` of a chat, which limits of tokens count.
+METERED = frozenset({"chat.create_completion", "openai.chat.create_completion"})
 
 
 def operations() -> Iterator[Operation]:
@@ -255,5 +257,5 @@ def operations() -> Iterator[Operation]:
         method = "GET" if method == "WS" else method
         yield Operation(
             id, method, path, dialect, None if room == "-" else room, kind, id in UPLOADS, id in IDEMPOTENT,  # type: ignore[arg-type]
-            raw=dialect == "s3", signed=dialect == "s3",
+            raw=dialect == "s3", signed=dialect == "s3", metered=id in METERED,
         )  # fmt: skip

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mock_server import catalogue
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -42,10 +44,18 @@ def statuses(http, url: str) -> set[int]:
 
 
 def test_generated_parts_are_current():
-    sys.path.insert(0, str(ROOT / "docs"))
-    from generate import generate
+    from docs.generate import generate
 
     assert generate(README) == README, "run: python docs/generate.py"
+
+
+def test_the_coverage_page_is_current_and_counts_every_emulated_operation():
+    from docs.coverage import coverage
+
+    page = (ROOT / "docs" / "coverage.md").read_text()
+
+    assert coverage() == page, "run: python docs/generate.py"
+    assert page.count("\n| `") == sum(o.room is not None and not o.raw for o in catalogue.operations())
 
 
 def test_every_block_is_run_or_excused():
@@ -118,6 +128,17 @@ def test_the_transcript_file_works(start, tmp_path):
     answer = client.post("/ai/audio/transcriptions", files={"file": ("greeting-1.wav", b"any bytes")})
 
     assert answer.json() == {"text": "Hello, I would like to speak to somebody about my order."}
+
+
+def test_the_fault_file_works(start, tmp_path):
+    (fixture,) = [code for language, code in BLOCKS if language == "yaml" and code.startswith("faults:")]
+    (tmp_path / "mine.yaml").write_text(fixture)
+
+    client = start(faults=(tmp_path / "mine.yaml",))
+    answers = [client.chat(text) for text in ("a refund", "hello", "my refund?", "a refund")]
+
+    assert [answer.status_code for answer in answers] == [429, 200, 503, 200]
+    assert answers[0].headers["x-mock-fault"] == "flaky-chat"
 
 
 def test_links_lead_somewhere():

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
+from mock_server.audio.formats import Format
 from mock_server.base.errors import BadRequest, ServiceUnavailable, SpeechFailed
 from mock_server.domains.text_to_speech import sentences
 from mock_server.domains.text_to_speech.frames import Said, read
 from mock_server.domains.text_to_speech.handshake import Opening
+from mock_server.domains.text_to_speech.providers import Wish
+from mock_server.domains.text_to_speech.service import speech
 from mock_server.domains.text_to_speech.session import MOST_WAITING, Manner, SpeechSession
-from mock_server.domains.text_to_speech.spoken import Spoken
+from mock_server.domains.text_to_speech.spoken import Audio, Memory, Spoken
 from mock_server.engine.sockets import Close, Out, Send, Work
 
 NOW = 1000.0
@@ -185,7 +188,7 @@ def test_markdown_and_emoji_are_left_out(markdown, plain):
 def test_hostile_markdown_takes_no_time():
     for text in ("[" * 25_000, "*" * 25_000, "* " * 12_000, "![](" * 6_000, "`" * 25_000, "#" * 25_000, "\n> " * 8_000):
         sentences.plain(text)
-        sentences.complete(text)
+        sentences.complete(text, len(text))
         list(sentences.split(text))
 
 
@@ -326,3 +329,23 @@ def test_paced_audio_keeps_the_socket_open():
 def test_frames_are_read():
     assert read('{"text": "a", "flush": true, "voice": "x"}') == Said("a", flush=True)
     assert read('{"force": true}') == Said(None, force=True)
+
+
+def test_audio_is_remembered_within_a_limit():
+    memory = Memory(10_000)
+    speeches = [speech(f"{n}", Wish("telnyx.naturalhd.astra", Format("mp3", 24000))) for n in range(5)]
+    for one in speeches:
+        memory.keep(one, 1024, Audio(["x" * 1000], 1.0))
+        memory.keep(one, 1024, Audio(["x" * 1000], 1.0))
+        assert memory.get(speeches[0], 1024)
+
+    assert [memory.get(one, 1024) is not None for one in speeches] == [True, False, False, True, True]
+    assert memory.get(speeches[0], 600) is None
+
+
+def test_text_that_comes_letter_by_letter_is_spoken_sentence_by_sentence():
+    text = "He said (Go!) Then 3.5 people left... and 1. nothing? Yes."
+    talk = Talk().send(HELLO, *({"text": letter} for letter in text))
+
+    assert [said for said in talk.spoken() if said != "final"][-1] == "Yes."
+    assert "".join(said for said in talk.spoken() if said != "final").replace(" ", "") == text.replace(" ", "")

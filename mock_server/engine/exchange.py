@@ -28,6 +28,7 @@ class Exchange:
     params: Mapping[str, str] = MappingProxyType({})
     call: Any = None  # what the domains may use; made by the world, which the engine does not know
     receive: Receive | None = None  # for operations that read their body themselves
+    wire: Any = None  # a fault's, between it and the connection, while it runs
     keyed: Keyed | None = None  # its Idempotency-Key
     secret = b""  # the API key while the exchange runs, to mask it; wiped before the journal keeps the exchange
     at = 0.0  # seconds since the epoch, by the account's clock
@@ -37,7 +38,8 @@ class Exchange:
     header_bytes = 0  # of both directions, as the journal keeps them
     fault = ""  # what fired: "header", "key" or a rule's id
     reply = ""  # id of the reply that was chosen
-    near_misses: Sequence[str] = ()
+    near_misses: Sequence[str] = ()  # which of the user's replies came nearest, and what it lacked for each
+    more_headers: Headers = []  # of the response, as the reply wants them
     warnings: Sequence[str] = ()
     status = 0
     response_headers: Headers = []

@@ -109,16 +109,16 @@ class SpeechSession:
         if ends or said.flush:
             self._plan(len(self._buffer), now)
         elif not self._manner.speech_on_flush_only and said.text:
-            self._plan(self._complete(), now)
+            self._plan(self._complete(len(said.text)), now)
         if ends:
             self._ending = True
             self._jobs.append(Job(asked=now, ends=True))
         return self._work(now)
 
-    def _complete(self) -> int:
+    def _complete(self, new: int) -> int:
         """How many characters of the buffer can be said without waiting for more."""
         if not self._opening.ssml:
-            return sentences.complete(self._buffer)
+            return sentences.complete(self._buffer, new)
         found = self._buffer.rfind(SSML_END)
         return found + len(SSML_END) if found >= 0 else 0
 
