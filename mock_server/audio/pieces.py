@@ -62,4 +62,5 @@ class Thinner:
             samples = np.concatenate([self._rest, samples])
         whole = len(samples) // self.step * self.step
         self._rest = samples[whole:].copy()
-        return samples[:whole].reshape(-1, self.step).mean(axis=1, dtype=np.float32)
+        thinned: Floats = samples[:whole].reshape(-1, self.step).mean(axis=1, dtype=np.float32)
+        return thinned

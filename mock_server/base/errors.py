@@ -83,7 +83,7 @@ class UnsupportedFormat(BadRequest):
 
 
 class SampleRateMissing(BadRequest):
-    code, title = "40003", "Invalid Parameter"
+    code, title = "40003", "Missing Parameter"
 
 
 class SampleRateInvalid(BadRequest):

@@ -184,16 +184,6 @@ TABLE: tuple[Quirk, ...] = (
         "the names are in the vendor's prose; the shape was never captured and is ours",
     ),
     _quirk(
-        "transcription_dies_early",
-        "speech-to-text socket: it takes audio, sends nothing, and closes with 1000 after 6 seconds",
-        "seen live of a provider's socket that starts cold",
-    ),
-    _quirk(
-        "transcription_half_open",
-        "speech-to-text socket: after the first audio nothing is read any more, pings are not answered; it is dropped after 10 minutes",
-        "livekit/agents issue 7358",
-    ),
-    _quirk(
         "browser_origin_refused",
         "speech-to-text socket: a handshake with an Origin header is denied with 403",
         "seen live 2026-08 by one client's author",

@@ -1,6 +1,6 @@
 """The note that the chain passes along about one exchange: who, what, what was decided, what went over the wire."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,7 +46,6 @@ class Exchange:
     response_body = b""
     response_size = 0
     frames: "Frames | None" = None  # of a socket that was accepted
-    stall: Callable[[], None] | None = None  # of a socket: read nothing more from its connection
     ended: Ended = ""
 
     def __init__(self, kind: str, method: str, path: str, query: bytes, headers: Headers, started: float) -> None:

@@ -59,9 +59,7 @@ async def transcribe(call: Call, request: Request) -> Transcript:
     return found
 
 
-def count(
-    call: Call, model: str, language: str | None, source: str, seconds: float | None, characters: int
-) -> None:
+def count(call: Call, model: str, language: str | None, source: str, seconds: float | None, characters: int) -> None:
     """Note a transcription for the reports."""
     store, account = call.world.store, call.account.id
     with call.transaction() as transaction:

@@ -30,7 +30,7 @@ class Engine:
     formats: tuple[str, ...] = FORMATS
     interim: bool = False  # interim_results is honoured
     endpointing: bool = False  # the parameter is honoured, its default 100 ms
-    closes: bool = False  # CloseStream is honoured
+    controls: tuple[str, ...] = ()  # the text frames that are documented for it
     own_pause: float = 0.5
 
 
@@ -39,7 +39,8 @@ ENGINES: Mapping[str, Engine] = {
     "Azure": Engine(("azure/fast",), ("mp3", "wav", "linear16")),
     "Cohere": Engine(("cohere/ar-stt",)),
     "Deepgram": Engine(
-        ("deepgram/nova-3", "deepgram/nova-2", *FLUX), interim=True, endpointing=True, closes=True
+        ("deepgram/nova-3", "deepgram/nova-2", *FLUX), interim=True, endpointing=True,
+        controls=("Finalize", "CloseStream", "KeepAlive"),
     ),
     "Google": Engine(
         ("google/latest_long", "google/latest_short", "google/command_and_search", "google/phone_call", "google/video",
@@ -53,12 +54,12 @@ ENGINES: Mapping[str, Engine] = {
     "Soniox": Engine(
         ("soniox/stt-rt-v4",),
         ("mp3", "wav", "webm", "ogg", "flac", "linear16", "linear32", "mulaw", "alaw"),
-        interim=True, endpointing=True, closes=True, own_pause=1.0,
+        interim=True, endpointing=True, controls=("CloseStream",), own_pause=1.0,
     ),
     "Speechmatics": Engine(
         ("speechmatics/standard", LINDEN),
         ("mp3", "wav", "ogg", "flac", "linear16", "linear32", "mulaw"),
-        interim=True, endpointing=True, closes=True,
+        interim=True, endpointing=True, controls=("CloseStream",),
     ),
     "Telnyx": Engine(
         ("openai/whisper-tiny", "openai/whisper-large-v3-turbo", "omi-health/omi-med-stt-v1"),

@@ -61,7 +61,9 @@ class Writer:
         return Send(to_json(frame).decode())
 
     def utterance_end(self) -> Send:
-        return Send(to_json({**self._head("transcript"), "transcript": "", "is_final": True, "utterance_end": True}).decode())
+        return Send(
+            to_json({**self._head("transcript"), "transcript": "", "is_final": True, "utterance_end": True}).decode()
+        )
 
     def error(self, error: ApiError) -> Send:
         if not self._style.transcription_errors_listed:

@@ -82,8 +82,3 @@ class Hearer:
         """For the reports."""
         asked = self._asked
         transcriptions.count(self._call, asked.model, asked.language, "websocket", self._ear.at, characters)
-
-    def stall(self) -> None:
-        """Read nothing any more from the client's connection, pings included."""
-        if self._call.exchange.stall is not None:
-            self._call.exchange.stall()

@@ -7,8 +7,17 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from mock_server.base.errors import (
-    BadRequest, FluxFormat, InvalidEngine, InvalidFormat, Invalid, Issue, SampleRateInvalid, SampleRateMissing,
-    SampleRateUnsupported, UnsupportedFormat, ApiError,
+    ApiError,
+    BadRequest,
+    FluxFormat,
+    Invalid,
+    InvalidEngine,
+    InvalidFormat,
+    Issue,
+    SampleRateInvalid,
+    SampleRateMissing,
+    SampleRateUnsupported,
+    UnsupportedFormat,
 )  # fmt: skip
 from mock_server.domains.speech_to_text import engines
 from mock_server.domains.speech_to_text.engines import ENGINES, FLUX, FLUX_FORMATS, LINDEN, RAW, Engine
@@ -18,6 +27,7 @@ Query = Mapping[str, Sequence[str]]
 FALSE, TRUE = ("false", "0", "", "no"), ("true", "1", "yes")
 MOST_FIELDS, MOST_TERMS = 2000, 500
 DEFAULT_RATES = {"mulaw": 8000, "alaw": 8000, "g729": 8000, "amr_nb": 8000}
+TURN: tuple[float, float | None, float] = (0.7, None, 5.0)  # of Flux, unasked
 REDACTED = ("pci", "ssn", "numbers")
 
 
@@ -87,8 +97,9 @@ class _Reader:
         encoding = self._mended(lambda: self._format(name, engine, model), "wav" if model in FLUX else "mp3")
         rate = self._mended(lambda: self._rate(name, model, encoding), DEFAULT_RATES.get(encoding, 16000))
         self._mended(lambda: self._check_language(name, model), None)
-        pause = self._mended(lambda: self._pause(name, engine, model), engine.own_pause)
-        turn = self._mended(lambda: self._turn(model), (0.7, None, 5.0))
+        own: float | None = engine.own_pause
+        pause = self._mended(lambda: self._pause(name, engine, model), own)
+        turn = self._mended(lambda: self._turn(model), TURN)
         deepgram = name == "Deepgram"
         return Parameters(
             engine=name, model=model, encoding=encoding, rate=rate,
@@ -139,7 +150,8 @@ class _Reader:
         where = {"parameter": "input_format"}
         if encoding not in engines.FORMATS:
             raise InvalidFormat(
-                f"Unsupported input_format '{given[:100]}'. Supported formats: {', '.join(engines.FORMATS)}", source=where
+                f"Unsupported input_format '{given[:100]}'. Supported formats: {', '.join(engines.FORMATS)}",
+                source=where,
             )
         if model in FLUX and encoding not in FLUX_FORMATS:
             raise FluxFormat(
@@ -167,7 +179,9 @@ class _Reader:
             rates = (*engines.OPUS_RATES, 44100)
         if rates and rate not in rates:
             told = ", ".join(map(str, rates))
-            raise SampleRateUnsupported(f"sample_rate {rate} is invalid for '{encoding}'. Supported: {told}", source=where)
+            raise SampleRateUnsupported(
+                f"sample_rate {rate} is invalid for '{encoding}'. Supported: {told}", source=where
+            )
         if rate > engines.HIGHEST_RATE:
             raise SampleRateUnsupported(
                 f"sample_rate {rate} is invalid for '{encoding}': at most {engines.HIGHEST_RATE}", source=where
@@ -194,7 +208,9 @@ class _Reader:
             return None if name == "Soniox" else 0.1
         where = {"parameter": "endpointing"}
         if not (given.isascii() and given.isdigit() and len(given) < 9):
-            raise BadRequest(f"endpointing must be a number of milliseconds or false, not '{given[:100]}'", source=where)
+            raise BadRequest(
+                f"endpointing must be a number of milliseconds or false, not '{given[:100]}'", source=where
+            )
         if name == "Soniox" and not 500 <= int(given) <= 3000:
             raise BadRequest(f"endpointing must be from 500 to 3000 for engine 'Soniox', not {given}", source=where)
         return int(given) / 1000

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mock_server.audio.ear import Event, Quiet, Speaking, Spoken
+from mock_server.audio.ear import Event, Speaking, Spoken
+from mock_server.audio.hearing import join
 from mock_server.base.errors import ApiError, ServiceUnavailable
 from mock_server.domains.audio.transcripts import sentence
 from mock_server.domains.speech_to_text.engines import ENGINES
@@ -17,13 +18,11 @@ from mock_server.engine.sockets import Close, Out, Send, Work
 BATCH = 8 * 1024  # bytes that are heard together
 SOON = 0.1  # seconds after which fewer are
 STOPPED = 1.0  # seconds without audio after which the client has stopped sending
-LONGEST_FRAME = 2.0  # seconds of audio in one frame that the next one is waited for
+LONGEST_FRAME = 2.0  # seconds of audio that the client may take to send, too, before it counts as stopped
 TURN_ENDS = 1.0  # seconds of silence after which an utterance end is told
 RECORDING = 120.0  # seconds of audio that may be a recording with a name
 MOST_TOLD = 20_000  # characters of one transcript
 MOST_WAITING = 10_000  # frames that wait for their instant
-EARLY_DEATH = 6.0
-HALF_OPEN = 600.0
 NOTHING: Sequence[Out] = ()
 
 
@@ -48,8 +47,6 @@ class Hears(Protocol):
 
     def count(self, characters: int) -> None: ...
 
-    def stall(self) -> None: ...
-
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -57,8 +54,6 @@ class Manner:
 
     telnyx_transcribes_once: bool = False
     control_frames_by_engine: bool = False
-    transcription_dies_early: bool = False
-    transcription_half_open: bool = False
     idle: float = 10.0
     realtime: bool = False
 
@@ -84,9 +79,10 @@ class TranscriptionSession:
         self._size = 0  # bytes in them
         self._hearing: Control | None = None  # what comes after what is being heard; KeepAlive for nothing
         self._flushing = False
-        self._over = self._stalled = False
-        self._opened = self._active = self._fed = 0.0  # when it opened, the last frame came, the last audio came
-        self._lasting = 0.0  # seconds of audio in the last frame
+        self._over = False
+        self._active = self._fed = 0.0  # when the last frame came, and the last audio
+        self._heard = 0.0  # seconds of audio before what is being heard
+        self._lasting = 0.0  # seconds of audio that were last heard together
         self._unheard = False  # whether audio came since the last flush
         self._told: list[str] = []  # texts that the next final has
         self._held: list[float] = []  # seconds of sounds of nobody's that may be a recording with a name
@@ -103,20 +99,15 @@ class TranscriptionSession:
     # ------------------------------------------------------------------------------------- the client
 
     def opened(self, now: float) -> Sequence[Out]:
-        self._opened = self._active = self._fed = self._base = now
+        self._active = self._fed = self._base = now
         return NOTHING if self._refused is None else self._fail(self._refused)
 
     def feed(self, message: str | bytes, now: float) -> Sequence[Out]:
-        if self._over or self._stalled:
-            return NOTHING
-        if self._manner.transcription_dies_early:
+        if self._over:
             return NOTHING
         if isinstance(message, str):
             return self._obey(control(message), now)
         self._active = self._fed = now
-        if self._manner.transcription_half_open:
-            self._stalled = True
-            return [Work(self._ear.stall)]
         if not message:
             return NOTHING
         self._messages.append(message)
@@ -126,12 +117,9 @@ class TranscriptionSession:
         return self._hear(False, now) if self._size >= BATCH else NOTHING
 
     def _obey(self, asked: Control | None, now: float) -> Sequence[Out]:
-        allowed = not self._manner.control_frames_by_engine
-        if asked == "CloseStream":
-            allowed = allowed or self._engine.closes
-        else:
-            allowed = allowed or self._asked.engine == "Deepgram"
-        if asked is None or not allowed:
+        if asked is None:
+            return NOTHING
+        if self._manner.control_frames_by_engine and asked not in self._engine.controls:
             return NOTHING
         self._active = now
         return NOTHING if asked == "KeepAlive" else self._hear(True, now, asked)
@@ -140,10 +128,8 @@ class TranscriptionSession:
         messages, self._messages, self._size = self._messages, [], 0
         self._hearing, self._flushing = then, flush
         self._base = max(self._base, now - self._ear.seconds)
-        before = self._ear.seconds
-        outs: list[Out] = [Work(self._ear.hear, messages, flush)]
-        self._lasting = before
-        return outs
+        self._heard = self._ear.seconds
+        return [Work(self._ear.hear, messages, flush)]
 
     # ----------------------------------------------------------------------------------------- the ear
 
@@ -154,7 +140,7 @@ class TranscriptionSession:
         if isinstance(result, ApiError):
             return NOTHING if self._over else self._fail(result)
         events: list[Event] = result
-        self._lasting = min(max(self._ear.seconds - self._lasting, 0.0), LONGEST_FRAME)
+        self._lasting = min(self._ear.seconds - self._heard, LONGEST_FRAME)
         outs: list[tuple[float, Out]] = []
         for event in events:
             outs.extend((event.at, out) for out in self._tell(event))
@@ -194,9 +180,10 @@ class TranscriptionSession:
             return outs
         if event.seconds == self._asked.eager and self._told and not self._eager and self._asked.interim:
             self._eager = True
-            outs.append(self._write.transcript(" ".join(self._told), final=False, event="EagerEndOfTurn"))
-        if event.seconds >= (self._asked.pause or TURN_ENDS) and self._told:
-            outs.append(self._final(speech_final=self._asked.pause is not None))
+            outs.append(self._write.transcript(join(self._told), final=False, event="EagerEndOfTurn"))
+        pause = self._asked.pause
+        if event.seconds >= (TURN_ENDS if pause is None else pause) and self._told:
+            outs.append(self._final(speech_final=pause is not None))
         if event.seconds >= TURN_ENDS:
             outs.extend(self._end_turn())
         return outs
@@ -205,7 +192,7 @@ class TranscriptionSession:
         outs: list[Out] = []
         if self._eager:
             self._eager = False
-            outs.append(self._write.transcript(" ".join(self._told), final=False, event="TurnResumed"))
+            outs.append(self._write.transcript(join(self._told), final=False, event="TurnResumed"))
         if not self._asked.interim or (event.text is None and self._holds()):
             return outs
         if event.text is None:
@@ -218,7 +205,7 @@ class TranscriptionSession:
         ends = said(text, characters)
         new = ends[self._interims :]
         self._interims = max(self._interims, len(ends))
-        return [self._write.transcript(_joined([*self._told, text[:end]]), final=False) for end in new]
+        return [self._write.transcript(join([*self._told, text[:end]]), final=False) for end in new]
 
     def _holds(self) -> bool:
         """Whether a sound of nobody's may be part of a recording that has a name."""
@@ -260,7 +247,7 @@ class TranscriptionSession:
         return outs
 
     def _final(self, *, speech_final: bool) -> Send:
-        text, self._told = _joined(self._told), []
+        text, self._told = join(self._told), []
         self._turn_open, self._eager = True, False
         self._finals += 1
         return self._write.transcript(text, final=True, speech_final=speech_final, event="EndOfTurn")
@@ -295,10 +282,6 @@ class TranscriptionSession:
     def due(self) -> float | None:
         if self._over:
             return None
-        if self._manner.transcription_dies_early:
-            return self._opened + EARLY_DEATH
-        if self._stalled:
-            return self._active + HALF_OPEN
         next_frame = self._waiting[0][0] if self._waiting else float("inf")
         if self._messages:
             return min(next_frame, self._fed + SOON)
@@ -307,8 +290,6 @@ class TranscriptionSession:
         return min(next_frame, self._active + self._manner.idle)
 
     def tick(self, now: float) -> Sequence[Out]:
-        if self._manner.transcription_dies_early or self._stalled:
-            return self._end()
         if self._waiting and self._waiting[0][0] <= now:
             out = self._waiting.popleft()[1]
             self._active = now
@@ -335,9 +316,3 @@ class TranscriptionSession:
         self._over = True
         self._messages, self._waiting = [], deque()
         return [self._write.error(error), Close()]
-
-
-def _joined(texts: Sequence[str]) -> str:
-    from mock_server.audio.hearing import join
-
-    return join(texts)
