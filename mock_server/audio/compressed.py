@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 GUESSED = 4000  # bytes a second of what cannot be decoded: 32 kbit/s
 LARGEST_TAG = 256 * 1024  # of an ID3 tag that is read; larger ones (covers) are read over
 LARGEST_HEAD = 512 * 1024  # of an Ogg or FLAC file
-BLOCK = 8 * 1024  # bytes of frames that are decoded in one go
+BLOCK = 4 * 1024  # bytes of frames that are decoded in one go
 READ = 1 << 12  # samples
 MOST_READ = 512  # times READ: silence packs so well that a few bytes can mean hours
 SLOWEST = 200  # bytes a second: what claims to last longer does not
 LEAD = 24  # MP3 frames of the block before: a frame refers to up to 511 bytes of those before it
+LEAD_PAGES, LEAD_BYTES = 6, 1024  # of the block before, of an Ogg: its last page, and small ones before that
 XING = (b"Xing", b"Info", b"VBRI")  # what a first frame says that holds no sound, but the length of a whole file
 
 # MPEG 1, 2 and 2.5, layer III: kbit/s by index, Hz by index.
@@ -196,7 +197,7 @@ class Ogg:
 
     def _begin(self, page: bytes) -> None:
         self._head = page
-        self._last = b""  # the page before the block
+        self._last = b""  # pages before the block, which its first samples need
         self._pages: list[bytes] = []
         self._size = 0
         self._done = self._until = 0  # granules: what was decoded, where the block ends
@@ -245,7 +246,11 @@ class Ogg:
             return
         seconds = min((self._until - self._done) / self._scale, self._size / SLOWEST)
         decoded = decode(self._head + self._last + b"".join(self._pages))
-        self._last, self._pages, self._size, self._done = self._pages[-1], [], 0, self._until
+        lead = self._pages[-1:]
+        for page in reversed(self._pages[-LEAD_PAGES:-1]):
+            if sum(map(len, lead)) + len(page) <= LEAD_BYTES:
+                lead.insert(0, page)
+        self._last, self._pages, self._size, self._done = b"".join(lead), [], 0, self._until
         if decoded is None:
             pieces.append(Opaque(seconds))
             return

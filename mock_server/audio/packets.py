@@ -1,4 +1,4 @@
-"""Streams that are not decoded here, of which only the length is known: WebM, AMR, G.729, Speex, bare Opus packets."""
+"""Streams that are not decoded here, of which only the length is known: AMR, G.729, Speex."""
 
 from mock_server.audio.pieces import Opaque, Piece
 
@@ -8,9 +8,6 @@ AMR_HEADS = (b"#!AMR-WB\n", b"#!AMR\n")
 G729 = 1000  # bytes a second
 SPEEX = {8000: 1900, 16000: 3500, 32000: 5500}  # the same at quality 8
 OPUS_FRAMES = (10, 20, 40, 60)  # ms, by two bits of a packet's first byte
-WEBM = 4000
-SIMPLE_BLOCK = b"\xa3"
-TIMECODE = b"\xe7"
 
 
 class Rated:

@@ -43,7 +43,7 @@ def unpack(packed: bytes) -> str | None:
             plain = inflate.decompress(plain, MOST)
             if inflate.unconsumed_tail:
                 return None
-        return plain.decode("utf-8", "surrogatepass")
+        return plain.decode("utf-8")
     except (zlib.error, UnicodeDecodeError):
         return None
 

@@ -30,7 +30,7 @@ TAGS = {
 EXTENSIBLE = 0xFFFE
 LONGEST_CHUNK = 1 << 20  # bytes of a RIFF chunk other than the audio that are read over
 ENDLESS = 0x7FFF0000  # a length from here on is that of a stream which does not know it
-RATES = range(1, 768_001)
+RATES = range(1000, 768_001)
 
 
 class Raw:
@@ -93,7 +93,7 @@ class Riff:
         self._format: tuple[str, int, int] | None = None  # coding, rate, channels
         self._known = False  # whether a `fmt ` chunk was read
         self._audio: Raw | None = None
-        self._width = 1.0  # bytes a second of what is no PCM
+        self._width = 16000.0  # bytes a second of what is no PCM
         self._left = 0  # bytes of audio to come
         self._skip = 0  # bytes of another chunk to come
 
@@ -153,4 +153,4 @@ class Riff:
             tag = int.from_bytes(body[24:26], "little")
         if (coding := TAGS.get((tag, bits))) and 0 < channels <= 64 and rate in RATES:
             self._format = coding, rate, channels
-        self._width = float(width or 16000)
+        self._width = float(width if width in RATES else 16000)

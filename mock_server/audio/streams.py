@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from mock_server.audio.compressed import GUESSED, Flac, Mp3, Ogg, frame_of
-from mock_server.audio.packets import G729, SPEEX, WEBM, Amr, Rated
+from mock_server.audio.opus import Packets, WebM
+from mock_server.audio.packets import G729, SPEEX, Amr, Rated
 from mock_server.audio.pcm import Raw, Riff
 from mock_server.audio.pieces import Decoder, Piece
 
@@ -25,8 +26,8 @@ class Stream:
 
     def feed(self, messages: Sequence[bytes], end: bool = False) -> list[Piece]:
         """The pieces that the next messages make whole. Takes milliseconds where there is something to decode."""
-        if self._encoding == "opus" and self._decoder is not None:
-            return [piece for message in messages for piece in self._decoder.feed(message, False)]
+        if self._encoding == "opus" and not isinstance(self._decoder, Ogg | WebM):
+            return self._feed_packets(messages, end)
         data = b"".join(messages)
         if self._decoder is None:
             self._first += data
@@ -36,6 +37,15 @@ class Stream:
                 return []
             self._decoder, data, self._first = self._chosen(self._first), self._first, b""
         return self._decoder.feed(data, end)
+
+    def _feed_packets(self, messages: Sequence[bytes], end: bool) -> list[Piece]:
+        """Each message is a packet, unless they turn out to be those of a container."""
+        if self._decoder is None and messages:
+            self._decoder = self._chosen(messages[0])
+        if self._decoder is None:
+            return []
+        pieces = [piece for message in messages for piece in self._decoder.feed(message, False)]
+        return pieces + self._decoder.feed(b"", end)
 
     @property
     def light(self) -> bool:
@@ -47,11 +57,11 @@ class Stream:
             if first.startswith(magic):
                 return kind()
         if first.startswith(EBML):
-            return Rated(WEBM)
+            return WebM()
         if self._encoding in RAW:
             return Raw(self._encoding, self._rate)
         if self._encoding == "opus":
-            return Rated(WEBM)
+            return Packets()
         if self._encoding in ("amr_nb", "amr_wb"):
             return Amr(self._encoding == "amr_wb")
         if self._encoding == "g729":

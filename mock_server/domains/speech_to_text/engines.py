@@ -14,7 +14,7 @@ RAW: Mapping[str, tuple[int, ...] | None] = {
     "linear16": None, "linear32": None, "mulaw": None, "alaw": None, "opus": OPUS_RATES, "amr_nb": (8000,),
     "amr_wb": (16000,), "g729": (8000,), "speex": (8000, 16000, 32000),
 }  # fmt: skip
-HIGHEST_RATE = 384_000
+LOWEST_RATE, HIGHEST_RATE = 1000, 384_000
 FLUX_FORMATS = ("wav", "webm", "ogg", "ogg_opus", "linear16", "linear32", "mulaw", "alaw", "opus")
 FLUX = ("deepgram/flux", "deepgram/flux-multi")
 LINDEN = "speechmatics/linden-1"

@@ -182,9 +182,9 @@ class _Reader:
             raise SampleRateUnsupported(
                 f"sample_rate {rate} is invalid for '{encoding}'. Supported: {told}", source=where
             )
-        if rate > engines.HIGHEST_RATE:
+        if not engines.LOWEST_RATE <= rate <= engines.HIGHEST_RATE:
             raise SampleRateUnsupported(
-                f"sample_rate {rate} is invalid for '{encoding}': at most {engines.HIGHEST_RATE}", source=where
+                f"sample_rate {rate} is invalid for '{encoding}': from {engines.LOWEST_RATE} to {engines.HIGHEST_RATE}", source=where
             )
         return rate
 
