@@ -233,7 +233,7 @@ def test_hours_that_a_few_bytes_claim_are_not_believed():
     assert ear.at <= 3600 and time.perf_counter() - before < 20
 
 
-@pytest.mark.check
+@pytest.mark.proof
 def test_an_hour_is_heard_in_bounded_memory_and_steady_time():
     minute = np.concatenate([decoded(speak(ASTRA[4], Format("mp3", 24000)), "mp3", 24000)[0]] * 5)
     audio = written(minute, 24000, "linear16")
