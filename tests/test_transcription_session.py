@@ -136,7 +136,7 @@ class Listener:
     def __init__(self, *heard: Sequence[Any], names: str | None = None) -> None:
         self.heard, self.text, self.names = list(heard), names, names is not None
         self.asked: list[tuple[int, bool]] = []
-        self.seconds, self.sounded, self.counted, self.how = 0.0, False, [], ""
+        self.seconds, self.counted, self.how = 0.0, [], ""
 
     def hear(self, messages, end):
         self.asked.append((sum(map(len, messages)), end))
@@ -144,7 +144,6 @@ class Listener:
         if isinstance(events, ApiError):
             raise events
         self.seconds = max([self.seconds, *(event.at for event in events)])
-        self.sounded = self.sounded or bool(events)
         return events
 
     def canned(self, seconds, start):
@@ -212,7 +211,9 @@ def test_audio_is_heard_in_batches_and_soon():
 
 
 def test_interim_transcripts_grow_word_by_word():
-    ear = Listener([Speaking(0.6, 0.4, "Hello big world", 15.0), Speaking(1.0, 0.8, "Hello big world", 15.0), HELLO, PAUSE])
+    ear = Listener(
+        [Speaking(0.6, 0.4, "Hello big world", 15.0), Speaking(1.0, 0.8, "Hello big world", 15.0), HELLO, PAUSE]
+    )
     socket = Socket(ear, RAW + "&interim_results=true")
 
     socket.feed(AUDIO)
@@ -362,7 +363,11 @@ def test_refused_parameters_are_told_in_one_frame():
     socket = Socket(Listener(), refused=told.value, transcription_errors_listed=True, frames_typed=False)
 
     [error] = socket.frames[0]["errors"]
-    assert (error["code"], error["title"], error["source"]) == ("40001", "Invalid Parameter", {"parameter": "input_format"})
+    assert (error["code"], error["title"], error["source"]) == (
+        "40001",
+        "Invalid Parameter",
+        {"parameter": "input_format"},
+    )
     assert error["detail"] == (
         "Unsupported input_format 'aac'. Supported formats: mp3, wav, webm, ogg, flac, ogg_opus, webm_opus, linear16, "
         "linear32, mulaw, alaw, opus, amr_nb, amr_wb, g729, speex"

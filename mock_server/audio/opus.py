@@ -9,7 +9,9 @@ from mock_server.audio.pieces import Opaque, Piece
 OPUS_HEAD = b"OpusHead"
 SERIAL = b"mock"
 # EBML ids of Matroska: elements that hold others, and those that are read.
-MASTERS = frozenset({0x18538067, 0x1F43B675, 0x1654AE6B, 0xAE, 0xA0})  # Segment, Cluster, Tracks, TrackEntry, BlockGroup
+MASTERS = frozenset(
+    {0x18538067, 0x1F43B675, 0x1654AE6B, 0xAE, 0xA0}
+)  # Segment, Cluster, Tracks, TrackEntry, BlockGroup
 CODEC, PRIVATE, SIMPLE_BLOCK, BLOCK = 0x86, 0x63A2, 0xA3, 0xA1
 LARGEST = 256 * 1024  # bytes of an element that is read
 

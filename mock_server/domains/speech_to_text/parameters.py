@@ -184,7 +184,8 @@ class _Reader:
             )
         if not engines.LOWEST_RATE <= rate <= engines.HIGHEST_RATE:
             raise SampleRateUnsupported(
-                f"sample_rate {rate} is invalid for '{encoding}': from {engines.LOWEST_RATE} to {engines.HIGHEST_RATE}", source=where
+                f"sample_rate {rate} is invalid for '{encoding}': from {engines.LOWEST_RATE} to {engines.HIGHEST_RATE}",
+                source=where,
             )
         return rate
 

@@ -34,9 +34,6 @@ class Hears(Protocol):
     @property
     def seconds(self) -> float: ...
 
-    @property
-    def sounded(self) -> bool: ...
-
     def hear(self, messages: Sequence[bytes], end: bool) -> list[Event] | Awaitable[list[Event]]: ...
 
     def canned(self, seconds: float, start: int) -> list[str]: ...
@@ -261,7 +258,7 @@ class TranscriptionSession:
         """All that was heard is told: the client has asked for it, or has stopped."""
         self._unheard = False
         outs: list[Out] = []
-        silent = not self._ear.sounded and self._bytes > 0 and not self._told and not self._finals
+        silent = self._bytes > 0 and not self._told and not self._held and not self._finals
         text = self._ear.named() if self._ear.names and (self._held or silent) else None
         if text is not None:
             self._held = []
