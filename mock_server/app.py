@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mock_server import __version__, catalogue
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
-from mock_server.base.settings import Settings
+from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.gate import Gate
 from mock_server.engine.journal import Journal
@@ -62,6 +63,22 @@ class App:
             self.enter_all_rooms()
         if world.settings.fixtures:
             self._check_fixtures()
+        if world.settings.snapshot is not None:
+            self._load_snapshot(world.settings.snapshot)
+
+    def _load_snapshot(self, path: Path) -> None:
+        """Begin with the state of a snapshot. Raises SettingsError."""
+        from mock_server.base.errors import ApiError
+        from mock_server.engine.snapshots import reading
+
+        self.enter_all_rooms()
+        try:
+            with path.open("rb") as source, self.world.blobs.stage() as stage:
+                self.world.load(reading.check(source, None, stage, self.world.settings.max_snapshot_bytes), stage)
+        except ApiError as error:
+            raise SettingsError(f"--snapshot {path}: {error.detail}") from None
+        except OSError as error:
+            raise SettingsError(f"--snapshot {path} cannot be read: {error.strerror}.") from None
 
     def _check_fixtures(self) -> None:
         """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
@@ -152,7 +169,8 @@ class App:
         if self._admin is None:
             from mock_server.admin.router import create_admin
 
-            self._admin = create_admin(self.world, self.operations, [self._admin_part(room) for room in ADMIN_ROOMS])
+            parts = [self._admin_part(room) for room in ADMIN_ROOMS]
+            self._admin = create_admin(self.world, self.operations, parts, self.enter_all_rooms)
         return self._admin
 
     def _admin_part(self, room: str) -> APIRouter:

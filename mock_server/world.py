@@ -1,6 +1,7 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request
 from starlette.responses import Response
 
-from mock_server.base.clock import Clock
+from mock_server.base.clock import Clock, iso
 from mock_server.base.ids import Ids
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
@@ -24,12 +25,19 @@ from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.replies import Replies, ReplyRule, View
 from mock_server.engine.route import current_call
+from mock_server.engine.snapshots.kept import Snapshots
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
 
 if TYPE_CHECKING:
+    from mock_server.engine.pieces import Stage
+    from mock_server.engine.snapshots.file import Dump
+    from mock_server.engine.snapshots.reading import Given
     from mock_server.engine.store import Store, Transaction
+
+
+ROOM = 4  # times the largest snapshot: what all that are kept may take, packed
 
 
 def shipped_fixtures() -> Path:
@@ -58,6 +66,7 @@ class World:
         self.worker = Worker()
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
+        self.snapshots = Snapshots(settings.objects(), ROOM * settings.max_snapshot_bytes)
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
         if settings.db is not None:
             _ = self.store
@@ -108,6 +117,50 @@ class World:
         if self.stored:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)
+
+    @contextmanager
+    def dump(self, account: Account | None = None) -> "Iterator[Dump]":
+        """All state of an account, or of the server, at this instant. The journal is none, nor is what waits in the outbox.
+
+        Raises TooLarge.
+        """
+        from mock_server.engine.snapshots import rows
+        from mock_server.engine.snapshots.file import Dump
+
+        id = account.id if account else None
+        states = {
+            "clock": self.clock.dump() if account is None else [],
+            "accounts": self.accounts.dump(id),
+            "faults": self.faults.dump(id),
+        }
+        found = rows.dump(self.store, id, self.settings.max_snapshot_bytes) if self.stored else {}
+        now = (account.timeline if account else self.clock.server).now()
+        with self.blobs.dump(id) as objects:
+            yield Dump.of(id, iso(now), self.settings.seed, states, found, objects)
+
+    def load(self, given: "Given", stage: "Stage") -> None:
+        """Put what a snapshot holds in place of an account's state, or of the server's: all of it, or on an error nothing.
+
+        Raises Unreadable, ServiceUnavailable.
+        """
+        from mock_server.engine.snapshots import rows
+        from mock_server.engine.snapshots.file import unreadable
+
+        id, states = given.account, given.states
+        with unreadable():
+            put_into_place = [
+                *([self.clock.load(states["clock"])] if id is None else []),
+                self.accounts.load(states["accounts"], id),
+                self.faults.load(states["faults"], id),
+            ]
+        with self.blobs.load(stage, id):
+            if self.stored or given.header.rows:
+                self.create_tables()
+                rows.load(self.store, given.rows(), id)
+        self.outbox.reset(id)
+        self.vectors.reset(id)
+        for put in put_into_place:
+            put()
 
     async def close(self) -> None:
         await self.outbox.close()

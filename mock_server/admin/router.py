@@ -1,7 +1,7 @@
 """The admin API under /_mock: health, journal, faults, replies, clock, reset. Open by default, closed to web pages."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
+from mock_server.admin import snapshots
 from mock_server.admin.wire import ClockChange, Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
@@ -235,8 +236,10 @@ def _told(status: int, detail: str) -> dict[str, Any]:
     return {"errors": [{"code": str(status), "title": Told[status], "detail": detail}]}
 
 
-def create_admin(world: World, operations: Operations, rooms: Sequence[APIRouter] = ()) -> ASGIApp:
-    """The admin API of one World, with what domains add to it."""
+def create_admin(
+    world: World, operations: Operations, rooms: Sequence[APIRouter], open_rooms: Callable[[], None]
+) -> ASGIApp:
+    """The admin API of one World, with what domains add to it. `open_rooms` makes the tables of every room known."""
     app = FastAPI(
         title="Telnyx AI mock: admin",
         version=__version__,
@@ -246,7 +249,8 @@ def create_admin(world: World, operations: Operations, rooms: Sequence[APIRouter
     )
     app.state.world = world
     app.state.operations = operations
-    for part in (router, *rooms):
+    app.state.open_rooms = open_rooms
+    for part in (router, snapshots.router, *rooms):
         app.include_router(part)
 
     @app.exception_handler(ApiError)

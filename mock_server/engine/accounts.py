@@ -1,14 +1,17 @@
 """Accounts: every API key is its own, with its own time, counters and nothing in common with the others."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from mock_server.base.clock import Clock, Timeline
 from mock_server.base.errors import AuthenticationFailed
 from mock_server.base.ids import Ids, account_id
+from mock_server.engine.pieces import OWNER
 
 MAX_KEY_BYTES = 4096
+MOST_COUNTED = 2**31
 
 
 class Account:
@@ -41,6 +44,22 @@ class Account:
         self.prefixes.clear()
         self.timeline.reset()
 
+    def dump(self) -> dict[str, Any]:
+        return {"counters": dict(self.counters), "clock": self.timeline.dump()}
+
+    def load(self, state: Mapping[str, Any]) -> Callable[[], None]:
+        """What gives it the counters and the clock of a state. Raises ValueError."""
+        run, counters = self.timeline.load(state["clock"]), state["counters"]
+        if not all(isinstance(n, int) and 0 <= n < MOST_COUNTED for n in counters.values()):
+            raise ValueError("a counter is a whole number")
+
+        def put() -> None:
+            self.counters.clear()
+            self.counters.update(counters)
+            run()
+
+        return put
+
 
 def bearer_key(authorization: bytes | None) -> bytes:
     """The key of `Authorization: Bearer <key>`, empty where there is none."""
@@ -72,6 +91,7 @@ class Accounts:
         self._clock = clock
         self._accepted = frozenset(account_id(key.encode()) for key in accepted)
         self._known: dict[str, Account] = {}
+        self._restored: dict[str, Account] = {}  # whose key has not been seen yet: known by a snapshot
         self.nobody = Account("", clock.timeline(), "")  # whom exchanges without a valid key are counted under
 
     def of_key(self, key: bytes) -> Account:
@@ -84,11 +104,52 @@ class Accounts:
             if self._accepted and id not in self._accepted:
                 raise AuthenticationFailed
             fault_key = key.decode("latin-1") if key.startswith(b"mock-fault-") else ""
-            account = self._known[id] = Account(id, self._clock.timeline(), fault_key)
+            account = self._restored.pop(id) if id in self._restored else Account(id, self._clock.timeline(), "")
+            account.fault_key = fault_key
+            self._known[id] = account
         return account
 
     def reset(self) -> None:
         """Every account as new."""
-        for account in (self.nobody, *self._known.values()):
+        for account in self._all():
             account.reset()
         self._known.clear()
+        self._restored.clear()
+
+    def _all(self) -> Iterator[Account]:
+        yield self.nobody
+        yield from self._known.values()
+        yield from self._restored.values()
+
+    def dump(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Counters and clock of an account, or of all that have any, with their ids."""
+        accounts = sorted(self._all(), key=lambda each: each.id)
+        if account is not None:
+            return [each.dump() for each in accounts if each.id == account]
+        states = [{"id": each.id, **each.dump()} for each in accounts]
+        return [state for state in states if state["counters"] or state["clock"]]
+
+    def load(self, states: list[dict[str, Any]], account: str | None = None) -> Callable[[], None]:
+        """What gives an account, or every one, the counters and clocks of `states`. Raises ValueError, KeyError."""
+        wanted = [(state["id"] if account is None else account, state) for state in states]
+        for id, state in wanted:
+            Account(id, self._clock.timeline(), "").load(state)
+            if id and OWNER.fullmatch(id) is None:
+                raise ValueError(f"{id[:60]!r} is no account")
+
+        def put() -> None:
+            for each in self._all():
+                if account in (None, each.id):
+                    each.reset()
+            for id, state in wanted:
+                self._by_id(id).load(state)()
+
+        return put
+
+    def _by_id(self, id: str) -> Account:
+        if not id:
+            return self.nobody
+        found = self._known.get(id) or self._restored.get(id)
+        if found is None:
+            found = self._restored[id] = Account(id, self._clock.timeline(), "")
+        return found

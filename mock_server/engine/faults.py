@@ -6,7 +6,7 @@ Precedence: request header, then magic key, then admin rules in the order they w
 import fnmatch
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from mock_server.base import errors
 from mock_server.base.errors import ApiError, BadRequest, Issue
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
+from mock_server.engine.pieces import OWNER
 
 HEADER = b"x-mock-fault"
 STATUSES: dict[int, type[ApiError]] = {
@@ -202,6 +203,24 @@ class Faults:
         self.clear(None)
         self._made = 0
 
+    def dump(self, account: str | None = None) -> list[dict[str, Any]]:
+        """The rules of an account, or all and whose they are, with how often they have fired."""
+        if account is None:
+            return [armed.describe() for armed in self.rules]
+        mine = [armed.describe() for armed in self.rules if armed.account == account]
+        return [{name: value for name, value in state.items() if name != "account"} for state in mine]
+
+    def load(self, states: list[dict[str, Any]], account: str | None = None) -> Callable[[], None]:
+        """What puts the rules of `states` in force instead of an account's, or of all. Raises ValueError, KeyError."""
+        loaded = [_armed(state, account) for state in states]
+
+        def put() -> None:
+            self.clear(account)
+            self.rules += loaded
+            self._made = 0  # the next name is the first that is free
+
+        return put
+
     def before_parse(self, exchange: Exchange, header: bytes | None) -> Effect | None:
         """What fires by header, key, or a rule that needs no body. Raises BadRequest for a header it cannot read."""
         account = exchange.account
@@ -244,6 +263,15 @@ class Faults:
             wanted = ((match.path, exchange.path), (match.operation, exchange.operation.id), (match.model, model))
             if all(pattern is None or like(pattern, text or "") for pattern, text in wanted):
                 yield armed
+
+
+def _armed(state: Mapping[str, Any], account: str | None) -> Armed:
+    """A rule as `describe` shows it, in the hands of `account` if one is given."""
+    rule = Rule.model_validate({name: value for name, value in state.items() if name not in ("account", "used")})
+    used, owner = state["used"], state["account"] if account is None else account
+    if rule.id is None or not isinstance(used, int) or not (owner is None or OWNER.fullmatch(owner)):
+        raise ValueError("a fault rule without a name, a count or an account")
+    return Armed(rule, owner, used)
 
 
 @lru_cache(maxsize=4096)
