@@ -1,6 +1,6 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -10,20 +10,21 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 
 from mock_server.base.clock import Clock, iso
+from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
-from mock_server.engine.answers import Stream
+from mock_server.engine.answers import Instead, Stream
 from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
-from mock_server.engine.faults import Faults
+from mock_server.engine.faults import Faults, parse_short
 from mock_server.engine.gate import fire
 from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
-from mock_server.engine.replies import Replies, ReplyRule, View
+from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
 from mock_server.engine.route import current_call
 from mock_server.engine.snapshots.kept import Snapshots
 from mock_server.engine.vectors import Vectors
@@ -57,7 +58,7 @@ class World:
         self.ids = ids or Ids(settings.seed)
         self.accounts = Accounts(self.clock, settings.api_key)
         self.faults = Faults()
-        self.replies = Replies(settings.fixtures, shipped_fixtures())
+        self.replies = Replies(settings.fixtures, shipped_fixtures(), self.ids, self.clock.machine.monotonic)
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
@@ -104,6 +105,7 @@ class World:
         if account is not None:
             account.reset()
             self.faults.clear(account.id)
+            self.replies.reset(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
         else:
@@ -184,6 +186,9 @@ class World:
         return shipped_fixtures() / name
 
 
+CONTEXT = b"x-mock-context"
+
+
 class Call:
     """What the code that serves one request may use."""
 
@@ -214,14 +219,75 @@ class Call:
         """A UUID for the next thing of a kind that is not kept in the store."""
         return self.world.ids.uuid(self.account.id, kind, self.account.next(kind))
 
-    def choose(self, model: str, user_text: str, system_text: str = "") -> tuple[ReplyRule | None, View]:
-        """The reply that the rules choose, noted in the journal, and the view it was chosen by."""
-        operation = self.exchange.operation
+    def choose(
+        self,
+        model: str,
+        user_text: str,
+        system_text: str = "",
+        *,
+        takes: frozenset[str] = TALK,
+        required: bool = False,
+        request: Any = None,
+        turn: int = 0,
+        tool_result: ToolResult | None = None,
+        tools: Sequence[str] = (),
+        response_format: str = "",
+        schema_name: str = "",
+        metadata: Mapping[str, str] | None = None,
+        language: str = "",
+    ) -> tuple[Chosen | None, View]:
+        """The reply that the rules choose, noted in the journal, and the view it was chosen by.
+
+        `takes` are the kinds of replies that the domain can render. With `required`, and where the server is strict, a
+        request that no reply of the user's fits is refused. Raises BadRequest, the error that the reply is to be, and
+        Instead for its silence.
+        """
+        exchange, replies = self.exchange, self.world.replies
+        operation = exchange.operation
         assert operation is not None
         view = View(operation.id, operation.room or "", model, user_text, system_text)
-        rule = self.world.replies.choose(view)
-        self.exchange.reply = rule.id if rule else "default"
-        return rule, view
+        view.account, view.takes, view.request, view.turn = self.account, takes, request, turn
+        view.tool_result, view.tools, view.language = tool_result, tools, language
+        view.response_format, view.schema_name = response_format, schema_name
+        if metadata:
+            view.metadata = metadata
+        if (context := exchange.headers.get(CONTEXT)) is not None:
+            view.context = context.decode("latin-1")
+        chosen = replies.choose(view)
+        exchange.reply = chosen.id if chosen else "default"
+        if chosen is None or chosen.shipped:
+            strict = required and self.world.settings.strict
+            if strict or replies.has_own():
+                self._unmatched(view, strict)
+        elif chosen.reply.fault is not None or chosen.reply.headers is not None:
+            self._dress(chosen, view)
+        return chosen, view
+
+    def _unmatched(self, view: View, strict: bool) -> None:
+        """Tell which of the user's replies came nearest. Raises BadRequest where one had to fit."""
+        exchange = self.exchange
+        exchange.near_misses = near = self.world.replies.near_misses(view)
+        nearest = f" Nearest: {'; '.join(near)}." if near else ""
+        if strict:
+            exchange.reply = ""
+            raise BadRequest(f"No reply of yours fits this request, and the server is strict.{nearest}")
+        if near:
+            self.world.replies.tell(f"{view.operation}: no reply of yours fits, {exchange.reply!r} answers.{nearest}")
+
+    def _dress(self, chosen: Chosen, view: View) -> None:
+        """The headers of a reply, and what goes wrong with it."""
+        exchange, reply = self.exchange, chosen.reply
+        if reply.fault is not None:
+            short = parse_short(reply.fault)
+            if short.times is None or view.used <= short.times:
+                exchange.fault = f"reply {chosen.id}"
+                raise Instead(fire(exchange, short.effect, self.world.clock))
+        headers = reply.headers or {}
+        exchange.more_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    def draw(self) -> float:
+        """A number in [0, 1), the account's next."""
+        return self.world.ids.draw(self.account.id, "draw", self.account.next("draw"))
 
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""

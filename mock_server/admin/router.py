@@ -14,9 +14,10 @@ from mock_server.admin import snapshots
 from mock_server.admin.wire import ClockChange, Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
-from mock_server.engine.faults import Rule, like
+from mock_server.engine.faults import Rule
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
+from mock_server.engine.patterns import like
 from mock_server.world import AccountDep, World, WorldDep
 
 TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
@@ -111,7 +112,7 @@ async def remove_fault(world: WorldDep, account: AccountDep, id: str) -> dict[st
 @router.get("/replies")
 async def list_replies(world: WorldDep) -> dict[str, Any]:
     """The reply rules in force, in the order they are tried."""
-    rules = [rule.model_dump(mode="json", by_alias=True, exclude_unset=True) for rule in world.replies.all()]
+    rules = world.replies.listed(None)
     return {"data": rules}
 
 

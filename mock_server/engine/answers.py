@@ -57,6 +57,13 @@ def of_error(error: ApiError, dialect: Dialect) -> Ready:
     return answer
 
 
+class Instead(Exception):
+    """Raised where the answer is another than the one being made."""
+
+    def __init__(self, answer: Response) -> None:
+        self.answer = answer
+
+
 class Chunks(Response):
     """Bytes that go out piece by piece. `size` is how many there are in all; without it they are sent chunked."""
 

@@ -34,7 +34,8 @@ class Exchange:
     header_bytes = 0  # of both directions, as the journal keeps them
     fault = ""  # what fired: "header", "key" or a rule's id
     reply = ""  # id of the reply that was chosen
-    near_misses: Sequence[str] = ()
+    near_misses: Sequence[str] = ()  # which of the user's replies came nearest, and what it lacked for each
+    more_headers: Headers = []  # of the response, as the reply wants them
     warnings: Sequence[str] = ()
     status = 0
     response_headers: Headers = []

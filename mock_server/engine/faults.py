@@ -3,12 +3,10 @@
 Precedence: request header, then magic key, then admin rules in the order they were added.
 """
 
-import fnmatch
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +15,7 @@ from mock_server.base import errors
 from mock_server.base.errors import ApiError, BadRequest, Issue
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
+from mock_server.engine.patterns import like
 from mock_server.engine.pieces import OWNER
 
 HEADER = b"x-mock-fault"
@@ -272,16 +271,6 @@ def _armed(state: Mapping[str, Any], account: str | None) -> Armed:
     if rule.id is None or not isinstance(used, int) or not (owner is None or OWNER.fullmatch(owner)):
         raise ValueError("a fault rule without a name, a count or an account")
     return Armed(rule, owner, used)
-
-
-@lru_cache(maxsize=4096)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(pattern))
-
-
-def like(pattern: str, text: str) -> bool:
-    """Whether `text` fits a shell-style pattern, case and all."""
-    return _pattern(pattern).match(text) is not None
 
 
 def _by_header(account: Account, text: str) -> Effect | None:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
-from mock_server.engine.answers import Silence, of_error
+from mock_server.engine.answers import Instead, Silence, of_error
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults import HEADER, Effect, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
@@ -81,6 +81,8 @@ class Gate:
             scope["path_params"] = params
             handler = operation.handler if self._lean else None
             await (handler or self._app)(scope, receive, send)
+        except Instead as instead:
+            await instead.answer(scope, receive, send)
         except ApiError as error:
             if exchange.operation is None:
                 self._attribute(exchange)

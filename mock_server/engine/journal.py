@@ -29,14 +29,18 @@ class Ring:
         self._ring: deque[tuple[Exchange, int]] = deque()
         self.bytes = 0
         self.evicted = 0
+        self.evicted_of: dict[str, int] = {}  # by account; those without one under the empty name
 
     def add(self, exchange: Exchange) -> None:
         weight = exchange.weight()
         self._ring.append((exchange, weight))
         self.bytes += weight
         while len(self._ring) > self.entries or self.bytes > self.total_bytes:
-            self.bytes -= self._ring.popleft()[1]
+            oldest, weight = self._ring.popleft()
+            self.bytes -= weight
             self.evicted += 1
+            owner = oldest.account.id if oldest.account is not None else ""
+            self.evicted_of[owner] = self.evicted_of.get(owner, 0) + 1
 
     def newest_first(self) -> Iterator[Exchange]:
         return (exchange for exchange, _ in reversed(self._ring))
@@ -47,6 +51,10 @@ class Ring:
         gone = len(self._ring) - len(kept)
         self._ring = deque(kept)
         self.bytes = sum(weight for _, weight in kept)
+        if account is None:
+            self.evicted_of.clear()
+        else:
+            self.evicted_of.pop(account, None)
         return gone
 
     def reset(self) -> None:
@@ -140,6 +148,10 @@ class _Tee:
         elif kind in ("http.response.start", "websocket.http.response.start"):
             self.started = True
             exchange.status = message["status"]
+            if exchange.more_headers:
+                names = {name for name, _ in exchange.more_headers}
+                kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
+                message["headers"] = [*kept, *exchange.more_headers]
             exchange.response_headers = message["headers"]
             message["headers"].append((b"x-request-id", self._stamp(exchange).encode()))
         elif kind == "websocket.accept":

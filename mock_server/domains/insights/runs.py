@@ -3,6 +3,7 @@
 A run keeps its plan; its status is the plan's at its age. Used by requests, by the admin API and by the outbox.
 """
 
+import json
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -79,9 +80,10 @@ def begin(
     course = _plan(plan or AT_ONCE)
     store, now = world.store, _now(account)
     with store.transaction() as transaction:
-        if store.one(TALKED, account=account.id, conversation=conversation) is None:
+        talk = store.one(TALKED, account=account.id, conversation=conversation)
+        if talk is None:
             raise NotFound
-        said = results.Said.of(store.all(SAID, account=account.id, conversation=conversation))
+        said = results.Said.of(store.all(SAID, account=account.id, conversation=conversation), json.loads(talk[1]))
         ids = [
             _insert(world, transaction, account, conversation, row, course, said, now)
             for row in _groups(world, account.id, group)
@@ -185,7 +187,7 @@ def _insert(
         return id
     completed_at = None if plan.by_poll else now + math.ceil(plan.ends_at() * 1000)
     for place, insight in enumerate(groups.members_of(store, account.id, group_id), 1):
-        result = results.find(world, said, insight)
+        result = results.find(world, account, said, insight)
         store.run(
             INSERT_RESULT, account=account.id, run=id, n=place, conversation=conversation, insight=insight[0],
             insight_name=insight[1], instructions=insight[2], webhook=insight[3], result=result,
