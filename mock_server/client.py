@@ -10,7 +10,7 @@ A call with an `api_key` acts on that key's account, one without on the whole se
 Imports nothing of this project: it may be copied into another.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -134,9 +134,10 @@ class Snapshots(_Group):
         """The bytes of the snapshot's file."""
         return self._send("GET", f"/snapshots/{_segment(name)}", read=_content)
 
-    def upload(self, name: str, content: bytes) -> Json:
+    def upload(self, name: str, content: bytes | Iterable[bytes]) -> Json:
         """Keep what was downloaded from a server; `restore` puts it into place."""
-        return self._send("PUT", f"/snapshots/{_segment(name)}", content=content)
+        headers = {"content-type": "application/gzip"}
+        return self._send("PUT", f"/snapshots/{_segment(name)}", content=content, headers=headers)
 
     def remove(self, name: str) -> Json:
         return self._send("DELETE", f"/snapshots/{_segment(name)}")
@@ -177,6 +178,10 @@ class _Calls(_Group):
     def health(self) -> Json:
         """{status, version, profile, seed, uptime}."""
         return self._send("GET", "/health")
+
+    def state(self) -> Json:
+        """What is kept: {account, now, rows: {table: n}, objects, bytes, faults, replies}."""
+        return self._send("GET", "/state")
 
     def reset(self) -> Json:
         """Everything as new."""

@@ -126,6 +126,7 @@ class World:
 
         Raises TooLarge.
         """
+        from mock_server.engine.replies import snapshot as replies
         from mock_server.engine.snapshots import rows
         from mock_server.engine.snapshots.file import Dump
 
@@ -134,6 +135,7 @@ class World:
             "clock": self.clock.dump() if account is None else [],
             "accounts": self.accounts.dump(id),
             "faults": self.faults.dump(id),
+            "replies": replies.dump(self.replies, id),
         }
         found = rows.dump(self.store, id, self.settings.max_snapshot_bytes) if self.stored else {}
         now = (account.timeline if account else self.clock.server).now()
@@ -145,6 +147,7 @@ class World:
 
         Raises Unreadable, ServiceUnavailable.
         """
+        from mock_server.engine.replies import snapshot as replies
         from mock_server.engine.snapshots import rows
         from mock_server.engine.snapshots.file import unreadable
 
@@ -154,6 +157,7 @@ class World:
                 *([self.clock.load(states["clock"])] if id is None else []),
                 self.accounts.load(states["accounts"], id),
                 self.faults.load(states["faults"], id),
+                replies.load(self.replies, states["replies"], id),
             ]
         with self.blobs.load(stage, id):
             if self.stored or given.header.rows:

@@ -25,6 +25,7 @@ from mock_server.app import App
 from mock_server.base.clock import Clock, Machine
 from mock_server.base.settings import options
 from mock_server.engine.faults import Rule
+from mock_server.engine.replies import ReplyRule
 from mock_server.engine.route import LeanRoute
 from mock_server.engine.snapshots.file import write
 from mock_server.engine.snapshots.reading import Given, check
@@ -44,7 +45,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "documents": {"base", "engine", "world", "catalogue"},
     "app": {"base", "engine", "world", "domains", "admin", "catalogue", "documents"},
     "serve": {"base", "engine", "world", "app"},
-    "cli": {"base", "engine", "world", "app", "serve"},
+    "cli": {"base", "engine", "world", "app", "serve", "client"},
     "__main__": {"cli"},
     "client": set(),
     "pytest_plugin": {"client", "serve", "base"},
@@ -77,7 +78,7 @@ NOT_FOR_BASE = {"fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "u
 # Fields of the World that never change after the start; every other one is reset.
 CONSTANT = {"settings", "quirks", "ids", "pacing", "egress", "worker", "snapshots"}
 # Fields that a snapshot leaves out: the journal, work that waits, and what is made again from rows or files.
-NOT_IN_SNAPSHOTS = CONSTANT | {"ring", "webhooks", "outbox", "vectors", "cache", "replies"}
+NOT_IN_SNAPSHOTS = CONSTANT | {"ring", "webhooks", "outbox", "vectors", "cache"}
 
 
 def modules() -> dict[str, Path]:
@@ -337,6 +338,7 @@ def use(app: App, key: str) -> None:
     account.timeline.advance(60)
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
+    world.replies.add(ReplyRule.model_validate({"reply": {"text": "Said."}}), account.id)
     world.vectors.entry(account.id, "bucket")
     with world.blobs.writer(account.id) as writer:
         world.blobs.keep(account.id, writer)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import snapshots
+from mock_server.admin import snapshots, state
 from mock_server.admin.wire import ClockChange, Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
@@ -251,7 +251,7 @@ def create_admin(
     app.state.world = world
     app.state.operations = operations
     app.state.open_rooms = open_rooms
-    for part in (router, snapshots.router, *rooms):
+    for part in (router, snapshots.router, state.router, *rooms):
         app.include_router(part)
 
     @app.exception_handler(ApiError)

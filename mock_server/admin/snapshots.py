@@ -15,6 +15,7 @@ from mock_server.world import AccountDep, World, WorldDep
 if TYPE_CHECKING:
     from mock_server.engine.snapshots.reading import Given
 
+FILE_TYPE = "application/gzip"
 router = APIRouter(prefix="/_mock/snapshots")
 
 
@@ -31,7 +32,8 @@ async def take_snapshot(request: Request, world: WorldDep, account: AccountDep, 
 
     id, most = account.id if account else None, world.settings.max_snapshot_bytes
     with world.snapshots.writing(id, name) as out:
-        if await _uploaded(request, out, most):
+        sent = await _uploaded(request, out, most)
+        if sent or request.headers.get("content-type") == FILE_TYPE:
             with world.blobs.stage() as stage:
                 await _checked(request, world, account, out, stage)
         else:
@@ -61,7 +63,7 @@ async def download_snapshot(world: WorldDep, account: AccountDep, name: str) -> 
                 yield data
 
     headers = {"content-disposition": f'attachment; filename="{name}.jsonl.gz"'}
-    return StreamingResponse(chunks(), media_type="application/gzip", headers=headers)
+    return StreamingResponse(chunks(), media_type=FILE_TYPE, headers=headers)
 
 
 @router.delete("/{name}")

@@ -91,6 +91,14 @@ class Blobs:
         else:
             self._memory.pop(account, None)
 
+    def count(self, account: str | None = None) -> tuple[int, int]:
+        """How many an account keeps, or all, and their bytes."""
+        if self._folder is None:
+            sizes = [len(b) for owner, own in self._memory.items() if account in (None, owner) for b in own.values()]
+        else:
+            sizes = [path.stat().st_size for path in self._folder.glob(f"{account or 'acct_*'}/*")]
+        return len(sizes), sum(sizes)
+
     @contextmanager
     def dump(self, account: str | None = None) -> "Iterator[Sequence[Piece]]":
         """All bytes that an account keeps, or everyone, as they are now: what is removed meanwhile can still be read."""

@@ -39,6 +39,15 @@ def dump(store: Store, account: str | None, most: int) -> Rows:
     return found
 
 
+def count(store: Store, account: str | None) -> dict[str, int]:
+    """How many rows there are, by table; counters left out."""
+    run = store.connection.exec_driver_sql
+    where, values = ("", ()) if account is None else (" WHERE account = ?", (account,))
+    tables = [table for table in store.tables() if table != "counter"]
+    counted = {table: run(f'SELECT COUNT(*) FROM "{table}"{where}', values).scalar_one() for table in tables}
+    return {table: n for table, n in counted.items() if n}
+
+
 def checker(account: str | None) -> Check:
     """What raises ValueError unless a row, as dumped, fits its table. Knows the tables of rooms that were entered."""
     missing = {"account"} if account else set()
