@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -20,6 +20,9 @@ from mock_server.engine.gate import Gate
 from mock_server.engine.journal import Journal
 from mock_server.engine.operations import Operation, Operations
 from mock_server.world import Call, World
+
+if TYPE_CHECKING:
+    from mock_server.admin.router import Doorkeeper
 
 DOCUMENTS = frozenset({"/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
 ADMIN_ROOMS = ("insights", "reports")  # domains with an admin router of their own, in admin.py
@@ -57,7 +60,7 @@ class App:
         self._rooms: dict[str, APIRouter] = {}
         self.api = FastAPI(title="Telnyx AI mock", version=__version__, lifespan=self._lifespan)
         self._chain = self._layers(lean)
-        self._admin: ASGIApp | None = None
+        self._admin: Doorkeeper | None = None
         self._documented = False
         if not lean:
             self.enter_all_rooms()
@@ -164,7 +167,7 @@ class App:
             self._documented = True
             document(self.api)
 
-    def admin(self) -> ASGIApp:
+    def admin(self) -> "Doorkeeper":
         """The admin API, made on first use."""
         if self._admin is None:
             from mock_server.admin.router import create_admin

@@ -143,6 +143,21 @@ class Snapshots(_Group):
         return self._send("DELETE", f"/snapshots/{_segment(name)}")
 
 
+class Scenario(_Group):
+    """A named bundle of faults, limits and more, switched on and off as one."""
+
+    def get(self) -> Json:
+        """{data: {name, account, everyone}, scenarios: [{name, about}]}."""
+        return self._send("GET", "/scenario", read=_body)
+
+    def on(self, name: str) -> Json:
+        """Switch it on, in the place of one that is."""
+        return self._send("POST", "/scenario", json={"name": name})
+
+    def off(self) -> Json:
+        return self._send("DELETE", "/scenario")
+
+
 class Settable(_Group):
     """Something that is read, set and set back: plans of jobs, limits, the state of an account."""
 
@@ -173,7 +188,7 @@ class _Calls(_Group):
         self.plans = Settable(send, "/plans")
         self.limits = Settable(send, "/limits", "limits")
         self.account = Settable(send, "/account", "state")
-        self.scenario = Settable(send, "/scenario", "name")
+        self.scenario = Scenario(send)
 
     def health(self) -> Json:
         """{status, version, profile, seed, uptime}."""
@@ -219,6 +234,10 @@ class _Calls(_Group):
 
 def _segment(name: str) -> str:
     return quote(name, safe="")
+
+
+def _body(answer: httpx.Response) -> Json:
+    return answer.json()
 
 
 def _data(answer: httpx.Response) -> Json:
@@ -270,9 +289,17 @@ def _options(base_url: str, api_key: str | None, token: str | None) -> dict[str,
 
 
 def admin_url(base_url: str) -> str:
-    """The address of the admin API of a server that is named by its own, or by that which an SDK is given."""
-    url = httpx.URL(base_url)
-    return str(url.copy_with(path="/_mock", query=None))
+    """The address of the admin API of a server that is named by its own, or by that which an SDK is given.
+
+    Raises ValueError for what is no address.
+    """
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{base_url!r} is no address: {error}.") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"{base_url!r} is no address: it is written http://localhost:4010.")
+    return str(url.copy_with(path="/_mock", query=None, fragment=None))
 
 
 @contextmanager
@@ -280,7 +307,8 @@ def _reaching(http: httpx.Client | httpx.AsyncClient) -> Iterator[None]:
     try:
         yield
     except httpx.TransportError as error:
-        raise Unreachable(f"No server answers at {http.base_url}: {error}.") from error
+        where = str(http.base_url).removesuffix("/_mock/")
+        raise Unreachable(f"No server answers at {where}: {error}.") from error
 
 
 class AdminClient(_Calls):

@@ -105,8 +105,14 @@ def test_the_token_goes_along(start):
 
 def test_where_nobody_answers_that_is_told(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    with pytest.raises(Unreachable, match=r"No server answers at http://127\.0\.0\.1:1/_mock"):
+    with pytest.raises(Unreachable, match=r"No server answers at http://127\.0\.0\.1:1: "):
         AdminClient("http://127.0.0.1:1/v2").health()
+
+
+@pytest.mark.parametrize("url", ["", "localhost:4010", "ftp://localhost", "http://", "http://a b:x"])
+def test_what_is_no_address_is_told(url):
+    with pytest.raises(ValueError, match="is no address"):
+        AdminClient(url)
 
 
 def test_both_take_the_same_arguments():

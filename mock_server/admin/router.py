@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from mock_server import __version__
 from mock_server.admin import snapshots, state
@@ -177,8 +177,9 @@ async def list_operations(request: Request) -> dict[str, Any]:
 class Doorkeeper:
     """ASGI layer around the admin API: no web page may drive it, and a token is asked for when one is set."""
 
-    def __init__(self, app: ASGIApp, world: World) -> None:
+    def __init__(self, app: FastAPI, world: World) -> None:
         self._app, self._world = app, world
+        self.document = app.openapi
         self._hosts = frozenset(host.lower() for host in world.settings.admin_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -239,7 +240,7 @@ def _told(status: int, detail: str) -> dict[str, Any]:
 
 def create_admin(
     world: World, operations: Operations, rooms: Sequence[APIRouter], open_rooms: Callable[[], None]
-) -> ASGIApp:
+) -> Doorkeeper:
     """The admin API of one World, with what domains add to it. `open_rooms` makes the tables of every room known."""
     app = FastAPI(
         title="Telnyx AI mock: admin",

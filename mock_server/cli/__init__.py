@@ -2,7 +2,7 @@
 
 import sys
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -111,7 +111,7 @@ def said(error: Any) -> str:
     return f"{message[:1].lower()}{message[1:]}{'' if message.endswith('?') else '.'}{hint}"
 
 
-def refuse(sentence: str, code: int = USAGE) -> Any:
+def refuse(sentence: str, code: int = USAGE) -> NoReturn:
     """End with a sentence and an exit code."""
     print(f"telnyx-ai-mock: {sentence}", file=sys.stderr)
     raise typer.Exit(code)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from mock_server.cli import REFUSED, UNREACHABLE, USAGE, refuse
-from mock_server.client import AdminClient, AdminError, Unreachable
+from mock_server.client import AdminClient, AdminError, Unreachable, admin_url
 
 WRONG = (400, 413, 422)  # what the server says of arguments that cannot be
 
@@ -33,7 +33,8 @@ class Server:
     """The server that a command calls, and how it shows what that answers."""
 
     def __init__(self, url: str | None, key: str | None, token: str | None, as_json: bool) -> None:
-        self.url = url or f"http://localhost:{os.environ.get('MOCK_PORT') or 4010}"
+        asked = url or f"http://localhost:{os.environ.get('MOCK_PORT') or 4010}"
+        self.url = admin_url(asked).removesuffix("/_mock")
         self.key, self.as_json = key, as_json
         self.admin = AdminClient(self.url, key, token)
 
@@ -48,8 +49,8 @@ def calling(run: Callable[..., Any]) -> Callable[..., None]:
     def command(url: str | None, key: str | None, token: str | None, as_json: bool, **own: Any) -> None:
         try:
             server = Server(url, key, token, as_json)
-        except Exception as error:  # what httpx cannot read
-            refuse(f"--url {url!r} is no address: {error}.")
+        except ValueError as error:
+            refuse(f"--url: {error}")
         try:
             run(server, **own)
         except Unreachable as error:

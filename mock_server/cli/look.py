@@ -142,7 +142,7 @@ NOT_SENT = ("host", "content-length", "accept-encoding", "connection", "authoriz
 
 def _curl(server: Server, e: dict[str, Any]) -> str:
     """An exchange as a command to paste into a shell. The key was never kept: it is TELNYX_API_KEY there."""
-    words = ["curl", "-sS", "-X", e["method"], shlex.quote(server.url.rstrip("/").removesuffix("/v2") + _target(e))]
+    words = ["curl", "-sS", "-X", e["method"], shlex.quote(server.url + _target(e))]
     sent = e["request"]
     if any(name == "authorization" for name, _ in sent["headers"]):
         words += ["-H", '"Authorization: Bearer $TELNYX_API_KEY"']
@@ -158,7 +158,13 @@ def _curl(server: Server, e: dict[str, Any]) -> str:
 @calling
 def show_state(server: Server) -> None:
     """Count what the account, or the server, keeps: rows by kind, objects, rules."""
-    server.show(server.admin.state(), lambda s: facts({k: v for k, v in s.items() if k != "rows"} | s["rows"]))
+    server.show(server.admin.state(), _state)
+
+
+def _state(kept: dict[str, Any]) -> str:
+    return facts(
+        {**kept, "account": kept["account"] or "the whole server", "rows": sum(kept["rows"].values()), **kept["rows"]}
+    )
 
 
 @reset.command()

@@ -74,7 +74,12 @@ def upload(
         source, size = file.open("rb"), file.stat().st_size
     except OSError as error:
         refuse(f"{file} cannot be read: {error.strerror}.")
-    with source, typer.progressbar(length=size, label=f"Uploading {file.name}", file=sys.stderr) as bar:
+    with (
+        source,
+        typer.progressbar(
+            length=size, label=f"Uploading {file.name}", file=sys.stderr, hidden=not sys.stderr.isatty()
+        ) as bar,
+    ):
 
         def chunks() -> Iterator[bytes]:
             while data := source.read(CHUNK):
