@@ -15,6 +15,7 @@ from mock_server import __version__, catalogue
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
 from mock_server.base.settings import Settings, SettingsError
+from mock_server.engine.answers import Layer, Ready
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.gate import Gate
 from mock_server.engine.journal import Journal
@@ -42,13 +43,20 @@ SPECIFIC_FIRST = ("insights",)
 class Cors:
     """Starlette's CORS layer for requests that come from a web page; all others pass it by."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: Layer) -> None:
         self._app = app
-        self._cors = CORSMiddleware(app, **CORS)
+        self._cors = CORSMiddleware(self._send, **CORS)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._cors if b"origin" in scope["mock.exchange"].headers else self._app
-        await app(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Ready | None:
+        if b"origin" not in scope["mock.exchange"].headers:
+            return await self._app(scope, receive, send)
+        await self._cors(scope, receive, send)
+        return None
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._app(scope, receive, send)
+        if answer is not None:
+            await answer(scope, receive, send)
 
 
 class App:
@@ -66,6 +74,8 @@ class App:
             self.enter_all_rooms()
         if world.settings.fixtures:
             self._check_fixtures()
+        if world.settings.fixtures or world.settings.faults:
+            world.faults.files.load()
         if world.settings.snapshot is not None:
             self._load_snapshot(world.settings.snapshot)
 
@@ -77,7 +87,7 @@ class App:
         self.enter_all_rooms()
         try:
             with path.open("rb") as source, self.world.blobs.stage() as stage:
-                self.world.load(reading.check(source, None, stage, self.world.settings.max_snapshot_bytes), stage)
+                self.world.restore(reading.check(source, None, stage, self.world.settings.max_snapshot_bytes), stage)
         except ApiError as error:
             raise SettingsError(f"--snapshot {path}: {error.detail}") from None
         except OSError as error:
@@ -92,6 +102,8 @@ class App:
         from mock_server.domains.text_to_speech import voices
 
         self.world.replies.load()
+        self.world.plans.load()
+        self.world.scenarios.check()
         models.read(self.world)
         embedding_models.read(self.world)
         speech_to_text.read(self.world)
@@ -130,8 +142,9 @@ class App:
             ),
             Cors,
             partial(
-                Gate, operations=self.operations, accounts=world.accounts, faults=world.faults, clock=world.clock,
-                enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
+                Gate, operations=self.operations, accounts=world.accounts, scenarios=world.scenarios, limits=world.limits,
+                faults=world.faults, replies=world.replies, enter=self.enter, max_json=settings.max_json_bytes,
+                max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip
         app: ASGIApp = self.api
@@ -152,7 +165,7 @@ class App:
         self.world.create_tables()  # before the room counts as open: it may fail
         self._rooms[room] = router
         self.api.include_router(router, tags=[room])
-        routes: dict[str, Any] = {route.operation_id: route for route in router.routes}  # type: ignore[attr-defined]
+        routes: dict[str, Any] = {getattr(r, "operation_id", None) or r.name: r for r in router.routes}  # type: ignore[attr-defined]
         for operation in self.operations.all.values():
             if operation.room == room:
                 operation.handler = routes[operation.id].lean

@@ -12,21 +12,26 @@ from starlette.responses import Response
 from mock_server.base.clock import Clock, iso
 from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
+from mock_server.base.jobs import Kind
+from mock_server.base.plan import Plan
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
 from mock_server.engine.answers import Instead, Stream
 from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
-from mock_server.engine.faults import Faults, parse_short
-from mock_server.engine.gate import fire
+from mock_server.engine.faults.table import Faults
 from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
+from mock_server.engine.limits import Limits
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
+from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
 from mock_server.engine.route import current_call
+from mock_server.engine.scenarios.table import Scenarios
 from mock_server.engine.snapshots.kept import Snapshots
+from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
@@ -56,14 +61,22 @@ class World:
         self.quirks: Mapping[str, bool] = settings.quirks()
         self.clock = clock or Clock(settings.start())
         self.ids = ids or Ids(settings.seed)
-        self.accounts = Accounts(self.clock, settings.api_key)
-        self.faults = Faults()
+        self.accounts = Accounts(self.clock, settings.api_key, settings.states())
+        self.limits = Limits(settings.limits())
+        self.faults = Faults(
+            self.ids, self.clock, settings.fixtures, settings.faults, typed_frames=self.quirks["frames_typed"]
+        )
         self.replies = Replies(settings.fixtures, shipped_fixtures(), self.ids, self.clock.machine.monotonic)
+        self.plans = Plans(settings.fixtures)
+        self.scenarios = Scenarios(
+            [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
+            faults=self.faults, limits=self.limits, plans=self.plans,
+        )  # fmt: skip
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
         self.outbox = Outbox(self.clock)
-        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
+        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids, self.faults)
         self.worker = Worker()
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
@@ -104,18 +117,25 @@ class World:
         self.vectors.reset(account.id if account else None)
         if account is not None:
             account.reset()
-            self.faults.clear(account.id)
+            self.accounts.restore_state(account)
+            self.limits.clear(account.id)
+            self.plans.clear(account.id)
+            self.faults.reset(account.id)
             self.replies.reset(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
+            self.scenarios.reset(account.id)
         else:
             self.clock.reset()
             self.accounts.reset()
+            self.limits.reset()
+            self.plans.reset()
             self.faults.reset()
             self.replies.reset()
             self.ring.reset()
             self.webhooks.reset()
             self.cache.clear()
+            self.scenarios.reset()  # last: the one from the start is on again
         if self.stored:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)
@@ -126,6 +146,7 @@ class World:
 
         Raises TooLarge.
         """
+        from mock_server.engine.faults import snapshot as faults
         from mock_server.engine.replies import snapshot as replies
         from mock_server.engine.snapshots import rows
         from mock_server.engine.snapshots.file import Dump
@@ -134,19 +155,23 @@ class World:
         states = {
             "clock": self.clock.dump() if account is None else [],
             "accounts": self.accounts.dump(id),
-            "faults": self.faults.dump(id),
+            "limits": self.limits.dump(id),
+            "plans": self.plans.dump(id),
+            "faults": faults.dump(self.faults, id),
             "replies": replies.dump(self.replies, id),
+            "scenarios": self.scenarios.dump(id),
         }
         found = rows.dump(self.store, id, self.settings.max_snapshot_bytes) if self.stored else {}
         now = (account.timeline if account else self.clock.server).now()
         with self.blobs.dump(id) as objects:
             yield Dump.of(id, iso(now), self.settings.seed, states, found, objects)
 
-    def load(self, given: "Given", stage: "Stage") -> None:
+    def restore(self, given: "Given", stage: "Stage") -> None:
         """Put what a snapshot holds in place of an account's state, or of the server's: all of it, or on an error nothing.
 
         Raises Unreadable, ServiceUnavailable.
         """
+        from mock_server.engine.faults import snapshot as faults
         from mock_server.engine.replies import snapshot as replies
         from mock_server.engine.snapshots import rows
         from mock_server.engine.snapshots.file import unreadable
@@ -154,12 +179,15 @@ class World:
         id, states = given.account, given.states
         with unreadable():
             put_into_place = [
-                *([self.clock.load(states["clock"])] if id is None else []),
-                self.accounts.load(states["accounts"], id),
-                self.faults.load(states["faults"], id),
-                replies.load(self.replies, states["replies"], id),
+                *([self.clock.restore(states["clock"])] if id is None else []),
+                self.accounts.restore(states["accounts"], id),
+                self.limits.restore(states["limits"], id),
+                self.plans.restore(states["plans"], id),
+                faults.restore(self.faults, states["faults"], id),
+                replies.restore(self.replies, states["replies"], id),
+                self.scenarios.restore(states["scenarios"], id),
             ]
-        with self.blobs.load(stage, id):
+        with self.blobs.replace(stage, id):
             if self.stored or given.header.rows:
                 self.create_tables()
                 rows.load(self.store, given.rows(), id)
@@ -263,8 +291,8 @@ class Call:
             strict = required and self.world.settings.strict
             if strict or replies.has_own():
                 self._unmatched(view, strict)
-        elif chosen.reply.fault is not None or chosen.reply.headers is not None:
-            self._dress(chosen, view)
+        elif chosen.fault is not None or chosen.reply.headers is not None:
+            self._dress(chosen)
         return chosen, view
 
     def _unmatched(self, view: View, strict: bool) -> None:
@@ -278,14 +306,14 @@ class Call:
         if near:
             self.world.replies.tell(f"{view.operation}: no reply of yours fits, {exchange.reply!r} answers.{nearest}")
 
-    def _dress(self, chosen: Chosen, view: View) -> None:
+    def _dress(self, chosen: Chosen) -> None:
         """The headers of a reply, and what goes wrong with it."""
         exchange, reply = self.exchange, chosen.reply
-        if reply.fault is not None:
-            short = parse_short(reply.fault)
-            if short.times is None or view.used <= short.times:
-                exchange.fault = f"reply {chosen.id}"
-                raise Instead(fire(exchange, short.effect, self.world.clock))
+        wire = exchange.wire
+        if chosen.fault is not None and wire is not None and wire.fired is None:
+            wire.fired = chosen.misfire(exchange, self.world.ids)
+            if (answer := wire.instead()) is not None:
+                raise Instead(answer)
         headers = reply.headers or {}
         exchange.more_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
@@ -296,6 +324,21 @@ class Call:
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
+
+    def plan(self, kind: Kind) -> Plan:
+        """How a job that this request makes will go. Raises BadRequest for a header that cannot be read."""
+        plan = asked(self.exchange, kind)
+        if plan is None and self.exchange.wire is not None and (ending := self.exchange.wire.job) is not None:
+            plan = kind.spoilt(ending)
+        return plan or self.world.plans.of(self.account.id, kind)
+
+    def spend(self, tokens: int) -> None:
+        """Count what a chat came to towards the account's limits of tokens."""
+        self.world.limits.spend(self.exchange, tokens)
+
+    def pump(self, session: Session) -> Pump:
+        """What carries a socket's session, by the account's clock."""
+        return Pump(session, self.world.clock, self.account.timeline)
 
     def url(self, path: str) -> str:
         """The address of a path on this server, as the client reached it."""
@@ -315,13 +358,19 @@ class Call:
         assert self.exchange.keyed is not None
         return once(self.world.store, self.exchange.keyed, self.now(), run)
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing happens between parsing and the service."""
+        return self.exchange.keyed is None and not self.world.faults.rules
+
     def after_parse(self, body: Any) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error."""
-        faults = self.world.faults
-        if not faults.rules:
+        wire = self.exchange.wire
+        if wire is None or wire.fired is not None:
             return None
-        effect = faults.after_parse(self.exchange, getattr(body, "model", None))
-        return None if effect is None else fire(self.exchange, effect, self.world.clock)
+        wire.fired = self.world.faults.after_parse(self.exchange, body)
+        answer: Response | None = wire.instead()
+        return answer
 
 
 CallDep = Annotated[Call, Depends(current_call)]

@@ -23,8 +23,9 @@ import mock_server
 from mock_server import Settings, catalogue, create_app
 from mock_server.app import App
 from mock_server.base.clock import Clock, Machine
+from mock_server.base.limits import Limit
 from mock_server.base.settings import options
-from mock_server.engine.faults import Rule
+from mock_server.engine.faults.rules import Rule
 from mock_server.engine.replies import ReplyRule
 from mock_server.engine.route import LeanRoute
 from mock_server.engine.snapshots.file import write
@@ -246,13 +247,13 @@ def test_every_field_of_the_world_is_constant_or_reset(still_app: Callable[[], A
     assert set(vars(world)) - CONSTANT <= walked(World.reset), "a field of the World that World.reset() does not walk"
 
 
-def test_every_field_of_the_world_is_dumped_and_loaded_or_no_state(still_app: Callable[[], App]) -> None:
+def test_every_field_of_the_world_is_dumped_and_restored_or_no_state(still_app: Callable[[], App]) -> None:
     world = still_app().world
     _ = world.store
 
     fields = set(vars(world)) - NOT_IN_SNAPSHOTS
     assert fields <= walked(World.dump), "a field of the World that World.dump() does not walk"
-    assert fields <= walked(World.load), "a field of the World that World.load() does not walk"
+    assert fields <= walked(World.restore), "a field of the World that World.restore() does not walk"
 
 
 def walked(method: Callable[..., Any]) -> set[str]:
@@ -283,7 +284,8 @@ def test_a_reset_account_is_as_new_and_others_keep_theirs(still_app: Callable[[]
 
     assert account.counters == {}
     assert account.timeline.now() == app.world.clock.server.now()
-    for name in ("faults", "ring", "store"):
+    assert account.state == "active" and app.world.scenarios.on(account) is None
+    for name in ("faults", "limits", "plans", "ring", "store"):
         assert account.id not in str(state(app.world)[name])
     assert state(app.world)["store"] == state(alone.world)["store"]
     assert len(list(app.world.ring.newest_first())) == len(list(alone.world.ring.newest_first()))
@@ -316,7 +318,7 @@ def read_back(app: App, packed: bytes) -> Given:
     app.enter_all_rooms()
     with app.world.blobs.stage() as stage:
         given = check(BytesIO(packed), None, stage, 10**6)
-        app.world.load(given, stage)
+        app.world.restore(given, stage)
     return given
 
 
@@ -339,6 +341,10 @@ def use(app: App, key: str) -> None:
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
     world.replies.add(ReplyRule.model_validate({"reply": {"text": "Said."}}), account.id)
+    world.plans.put({"fine_tuning": "failed"}, account.id)
+    world.scenarios.switch_on("fine-tuning-fails", account)
+    world.limits.put([Limit(5, 60.0)], account.id)
+    world.accounts.set_state(account, "read-only")
     world.vectors.entry(account.id, "bucket")
     with world.blobs.writer(account.id) as writer:
         world.blobs.keep(account.id, writer)

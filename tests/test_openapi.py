@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mock_server import LocalServer, Settings, catalogue
-from mock_server.engine.faults import STATUSES
+from mock_server.engine.faults.answers import STATUSES
 from mock_server.engine.operations import Operation
 from tests.vendor import EMULATED, EXAMPLES
 

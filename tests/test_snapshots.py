@@ -26,6 +26,10 @@ def full(client) -> None:
                 headers={"x-mock-plan": "poll: queued@0, running@2, succeeded@4"})  # fmt: skip
     client.admin("POST", "/faults", json={"match": {"operation": "ai.retrieve_models"}, "times": 2, "effect": "429"})
     client.get("/ai/models")
+    client.get("/ai/assistants", headers={"x-mock-fault": "429;times=2"})
+    client.admin("POST", "/scenario", json={"name": "fine-tuning-fails"})
+    client.admin("PUT", "/plans", json={"embedding": "failure"})
+    client.admin("PUT", "/limits", json={"limits": ["1000/hour", "tokens=100000/hour"]})
     client.admin("POST", "/clock", json={"set": "2030-05-05T05:05:05Z", "freeze": True})
     client.chat()
 
@@ -53,6 +57,9 @@ def seen(client) -> dict[str, Any]:
             {k: v for k, v in f.items() if k != "account"} for f in client.admin("GET", "/faults").json()["data"]
         ],
         "clock": client.admin("GET", "/clock").json()["now"],
+        "plans": client.admin("GET", "/plans").json(),
+        "limits": [row["limit"] for row in client.admin("GET", "/limits").json()["data"]],
+        "scenario": client.admin("GET", "/scenario").json()["data"]["name"],
     }
 
 
@@ -70,6 +77,10 @@ def crafted(*rows: dict[str, Any], account: str | None = "acct_" + 24 * "0", **h
     first = {"snapshot": 1, "version": "0.1.0", "tables": 1, "account": account, "at": NEW_YEAR, "seed": 0, "rows": {},
              "objects": 0, **header}  # fmt: skip
     return gzip.compress(b"\n".join(json.dumps(line).encode() for line in (first, *rows)))
+
+
+def rule(rule: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"part": "faults", "state": {"rule": rule, "source": "api", "counts": {}, **fields}}
 
 
 # Taken and restored
@@ -109,15 +120,18 @@ def test_the_same_requests_after_it_get_the_same_bytes(start):
             client.post("/ai/conversations", {"name": "Next"}),
             client.post("/ai/conversations", {"name": "Support"}, headers={"idempotency-key": "first"}),
             client.get("/ai/fine_tuning/jobs"),
+            client.get("/ai/assistants", headers={"x-mock-fault": "429;times=2"}),
+            client.get("/ai/assistants", headers={"x-mock-fault": "429;times=2"}),
             client.chat("again"),
         ]
-        return [(a.status_code, a.content, a.headers["x-request-id"]) for a in answers]
+        told = ("x-request-id", "x-ratelimit-remaining")
+        return [(a.status_code, a.content, *(a.headers.get(name) for name in told)) for a in answers]
 
     first = go_on()
     snapshot(client, "POST")
 
     assert go_on() == first
-    assert [status for status, *_ in first] == [429, 200, 200, 200, 200, 200]
+    assert [status for status, *_ in first] == [429, 200, 200, 200, 200, 429, 501, 200]
 
 
 def test_the_snapshot_of_what_was_restored_is_the_same_file(start):
@@ -392,9 +406,9 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no object": (gzip.compress(gzip.decompress(crafted()) + b"\n[]"), "Line 2"),
     "deep": (gzip.compress(gzip.decompress(crafted()) + b"\n" + b"[" * 100_000), "Line 2"),
     "a part that is none": (crafted({"part": "hats", "state": {}}), "line 2"),
-    "a rule that is none": (crafted({"part": "faults", "state": {"effect": {"status": 200}, "used": 0}}), "status"),
+    "a rule that is none": (crafted(rule({"id": "a", "effect": {"status": 200}})), "status"),
     "a rule of a path": (
-        crafted({"part": "faults", "state": {"id": "a", "account": "../x", "effect": "429", "used": 0}}, account=None),
+        crafted(rule({"id": "a", "effect": "429"}, account="../x"), account=None),
         "account",
     ),
     "a clock that is none": (crafted({"part": "accounts", "state": {"counters": {}, "clock": {"at": "x"}}}), "clock"),
@@ -436,7 +450,7 @@ def test_an_account_s_snapshot_cannot_name_another(start):
             "part": "accounts",
             "state": {"id": other, "counters": {"request": 7}, "clock": {"at": 1, "of": 1, "speed": 0}},
         },
-        {"part": "faults", "state": {"id": "x", "account": other, "used": 0, "effect": {"status": 500}}},
+        rule({"id": "x", "effect": {"status": 500}}, account=other),
         {"object": "1", "account": other, "data": base64.b64encode(b"mine").decode()},
     ):
         snapshot(client, "PUT", content=crafted(line, account=other))

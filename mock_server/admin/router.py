@@ -10,11 +10,11 @@ from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import snapshots, state
-from mock_server.admin.wire import ClockChange, Told
+from mock_server.admin import account, faults, limits, plans, scenario, snapshots, state, verdict
+from mock_server.admin.wire import Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
-from mock_server.engine.faults import Rule
+from mock_server.engine.clocks import ClockChange
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
 from mock_server.engine.patterns import like
@@ -24,6 +24,8 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
 router = APIRouter(prefix="/_mock")
+# What has a file of its own.
+PARTS = tuple(part.router for part in (limits, account, plans, faults, scenario, verdict, snapshots, state))
 
 
 @router.get("/health")
@@ -79,34 +81,6 @@ async def get_request(world: WorldDep, mine: AccountDep, id: str) -> dict[str, A
 async def clear_requests(world: WorldDep, account: AccountDep) -> dict[str, Any]:
     """Forget the exchanges of the account, or all."""
     return {"deleted": world.ring.clear(account.id if account else None)}
-
-
-@router.get("/faults")
-async def list_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """The fault rules in force, in the order they are tried."""
-    return {"data": [a.describe() for a in world.faults.rules if account is None or a.account in (None, account.id)]}
-
-
-@router.post("/faults")
-async def add_fault(world: WorldDep, account: AccountDep, rule: Rule) -> dict[str, Any]:
-    """Put a fault rule in force, for the account or for everyone."""
-    return {"data": world.faults.add(rule, account.id if account else None).describe()}
-
-
-@router.delete("/faults")
-async def clear_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """Take out the account's fault rules, or all."""
-    before = len(world.faults.rules)
-    world.faults.clear(account.id if account else None)
-    return {"deleted": before - len(world.faults.rules)}
-
-
-@router.delete("/faults/{id}")
-async def remove_fault(world: WorldDep, account: AccountDep, id: str) -> dict[str, Any]:
-    """Take out one fault rule."""
-    if not world.faults.remove(id, account.id if account else None):
-        raise NotFound("There is no fault rule with this id.")
-    return {"deleted": 1}
 
 
 @router.get("/replies")
@@ -252,7 +226,7 @@ def create_admin(
     app.state.world = world
     app.state.operations = operations
     app.state.open_rooms = open_rooms
-    for part in (router, snapshots.router, state.router, *rooms):
+    for part in (router, *PARTS, *rooms):
         app.include_router(part)
 
     @app.exception_handler(ApiError)

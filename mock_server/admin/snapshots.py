@@ -48,7 +48,7 @@ async def restore_snapshot(request: Request, world: WorldDep, account: AccountDe
     id = account.id if account else None
     with world.snapshots.open(id, name) as source, world.blobs.stage() as stage:
         given = await _checked(request, world, account, source, stage)
-        world.load(given, stage)
+        world.restore(given, stage)
     return {"restored": given.account or SERVER, "data": _described(world, id or SERVER, name)}
 
 

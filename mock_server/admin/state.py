@@ -24,7 +24,7 @@ async def get_state(world: WorldDep, account: AccountDep) -> dict[str, Any]:
     data = {
         "account": id,
         "now": iso(timeline.now()),
-        "faults": len(world.faults.dump(id)),
+        "faults": len(world.faults.added(id)),
         "replies": len(world.replies.added(id)),
         "snapshots": len(world.snapshots.all(id)),
         "objects": objects,

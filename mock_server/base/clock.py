@@ -59,7 +59,7 @@ class Timeline:
             return None
         return {"at": self._anchor, "of": self._parent_anchor, "speed": self.speed}
 
-    def load(self, state: Mapping[str, Any] | None) -> Callable[[], None]:
+    def restore(self, state: Mapping[str, Any] | None) -> Callable[[], None]:
         """What makes it run as dumped. Raises ValueError."""
         if state is None:
             return self.reset
@@ -122,9 +122,9 @@ class Clock:
         state = self.server.dump()
         return [] if state is None else [state]
 
-    def load(self, states: list[dict[str, Any]]) -> Callable[[], None]:
+    def restore(self, states: list[dict[str, Any]]) -> Callable[[], None]:
         """What makes the server's time run as dumped. Raises ValueError."""
-        return self.server.load(states[0] if states else None)
+        return self.server.restore(states[0] if states else None)
 
     def timeline(self) -> Timeline:
         return Timeline(self.server)

@@ -91,10 +91,68 @@ TABLE: tuple[Quirk, ...] = (
         "live",
     ),
     _quirk(
+        "speech_needs_greeting",
+        'text-to-speech socket: text before the first frame `{"text": " "}` is told `Invalid message`, and the socket closes',
+        "vendor's pages, and seen live",
+        "spec",
+        "live",
+    ),
+    _quirk(
+        "speech_on_flush_only",
+        "text-to-speech socket: text is spoken on `flush` and at the end only, not when a sentence ends",
+        "seen live 2026-09-01 and 2026-10-01; the vendor's pages say at the end of a sentence",
+        "live",
+    ),
+    _quirk(
+        "speech_final_at_end_only",
+        'text-to-speech socket: the final frame comes after `{"text": ""}` only, not after every text that was spoken',
+        "seen live 2026-09-01 and 2026-10-01",
+        "live",
+    ),
+    _quirk(
+        "speech_file_per_sentence",
+        "text-to-speech socket: every sentence is an audio file of its own with a tag of its own; else what is spoken at once is one",
+        "vendor's pages (one text frame a sentence), and seen live; decoders stumble over what is simply joined",
+        "spec",
+        "live",
+    ),
+    _quirk(
+        "unknown_voice_forbidden",
+        "text-to-speech socket: a voice that GET /text-to-speech/voices does not list, or none, is denied with 403",
+        "seen live 2026-09; the vendor's pages have 400 for a malformed voice only",
+        "live",
+    ),
+    _quirk(
+        "kokoro_makes_mp3_only",
+        "text-to-speech socket: voices of KokoroTTS give MP3 at 22.05 kHz, whatever audio_format says",
+        "seen live; the vendor's table has linear16 too, at 24 kHz",
+        "live",
+    ),
+    _quirk(
         "provider_names_exact",
         "names of speech providers are taken only as written, in lower case",
         "a mismatch in case was seen to be refused by the speech-to-text socket, 2026-09",
         "live",
+    ),
+    _quirk(
+        "frames_typed",
+        "every frame that a socket sends has a `type`, as the official SDK needs to tell them apart",
+        "public OpenAPI document and SDK 4.189.0; the live service was seen to send none, 2026-07 to 2026-10",
+        "spec",
+        "stub",
+    ),
+    _quirk(
+        "parameters_refused_in_a_frame",
+        "a socket with a bad query parameter is opened, told so in one error frame and closed with 1000; else its "
+        "handshake is denied",
+        "vendor's pages on speech-to-text sockets, and seen live 2026-09; of text-to-speech not captured",
+        "live",
+    ),
+    _quirk(
+        "plain_get_on_sockets_accepted",
+        "a plain GET on a socket's path answers an empty 200 instead of 426",
+        "this project: for the vendor SDK's own tests, which send one and expect success",
+        "stub",
     ),
     _quirk(
         "speech_as_accepted",

@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from mock_server.base.clock import Clock, Timeline
 from mock_server.base.errors import AuthenticationFailed
 from mock_server.base.ids import Ids, account_id
+from mock_server.base.states import STATES, State
 from mock_server.engine.pieces import OWNER
 
 MAX_KEY_BYTES = 4096
@@ -17,11 +18,13 @@ MOST_COUNTED = 2**31
 class Account:
     """One API key's corner of the world. Knows the hash of the key, never the key."""
 
-    __slots__ = ("counters", "fault_key", "id", "prefixes", "timeline")
+    __slots__ = ("counters", "evicted", "fault_key", "id", "prefixes", "state", "timeline")
 
-    def __init__(self, id: str, timeline: Timeline, fault_key: str) -> None:
+    def __init__(self, id: str, timeline: Timeline, fault_key: str, state: State = "active") -> None:
         self.id = id
         self.timeline = timeline
+        self.state = state
+        self.evicted = 0  # exchanges of this account that the journal had no room for, since its last reset
         self.fault_key = fault_key  # the magic part of a key such as mock-fault-429-twice-mytest, else empty
         self.counters: dict[str, int] = {}
         self.prefixes: dict[str, str] = {}  # of serial names, by kind
@@ -43,13 +46,14 @@ class Account:
         self.counters.clear()
         self.prefixes.clear()
         self.timeline.reset()
+        self.evicted = 0
 
     def dump(self) -> dict[str, Any]:
         return {"counters": dict(self.counters), "clock": self.timeline.dump()}
 
-    def load(self, state: Mapping[str, Any]) -> Callable[[], None]:
+    def restore(self, state: Mapping[str, Any]) -> Callable[[], None]:
         """What gives it the counters and the clock of a state. Raises ValueError."""
-        run, counters = self.timeline.load(state["clock"]), state["counters"]
+        run, counters = self.timeline.restore(state["clock"]), state["counters"]
         if not all(isinstance(n, int) and 0 <= n < MOST_COUNTED for n in counters.values()):
             raise ValueError("a counter is a whole number")
 
@@ -87,9 +91,14 @@ def signed_key(authorization: bytes | None, query: bytes) -> bytes:
 class Accounts:
     """Finds the account of a request by its Authorization header."""
 
-    def __init__(self, clock: Clock, accepted: Collection[str] = ()) -> None:
+    def __init__(self, clock: Clock, accepted: Collection[str] = (), states: Mapping[str, State] | None = None) -> None:
         self._clock = clock
+        self._started_with = {account_id(key.encode()): state for key, state in (states or {}).items()}
         self._accepted = frozenset(account_id(key.encode()) for key in accepted)
+        if self._accepted:
+            self._accepted |= self._started_with.keys()
+        self.everyones: State = "active"
+        self._own = dict(self._started_with)
         self._known: dict[str, Account] = {}
         self._restored: dict[str, Account] = {}  # whose key has not been seen yet: known by a snapshot
         self.nobody = Account("", clock.timeline(), "")  # whom exchanges without a valid key are counted under
@@ -104,45 +113,83 @@ class Accounts:
             if self._accepted and id not in self._accepted:
                 raise AuthenticationFailed
             fault_key = key.decode("latin-1") if key.startswith(b"mock-fault-") else ""
-            account = self._restored.pop(id) if id in self._restored else Account(id, self._clock.timeline(), "")
+            account = self._restored.pop(id, None) or self._made(id)
             account.fault_key = fault_key
             self._known[id] = account
         return account
 
-    def reset(self) -> None:
-        """Every account as new."""
-        for account in self._all():
-            account.reset()
-        self._known.clear()
-        self._restored.clear()
+    def _made(self, id: str) -> Account:
+        return Account(id, self._clock.timeline(), "", self._state_of(id))
 
     def _all(self) -> Iterator[Account]:
         yield self.nobody
         yield from self._known.values()
         yield from self._restored.values()
 
-    def dump(self, account: str | None = None) -> list[dict[str, Any]]:
-        """Counters and clock of an account, or of all that have any, with their ids."""
-        accounts = sorted(self._all(), key=lambda each: each.id)
-        if account is not None:
-            return [each.dump() for each in accounts if each.id == account]
-        states = [{"id": each.id, **each.dump()} for each in accounts]
-        return [state for state in states if state["counters"] or state["clock"]]
+    def _state_of(self, id: str) -> State:
+        return self._own.get(id, self.everyones)
 
-    def load(self, states: list[dict[str, Any]], account: str | None = None) -> Callable[[], None]:
-        """What gives an account, or every one, the counters and clocks of `states`. Raises ValueError, KeyError."""
-        wanted = [(state["id"] if account is None else account, state) for state in states]
+    def set_state(self, account: Account | None, state: State) -> None:
+        """Put an account into a state, or all that were not given one of their own."""
+        if account is None:
+            self.everyones = state
+        else:
+            self._own[account.id] = state
+        for known in (account,) if account else self._all():
+            known.state = self._state_of(known.id)
+
+    def restore_state(self, account: Account | None) -> None:
+        """Take back what `set_state` did: to the state that the account, or the server, was started with."""
+        if account is None:
+            self.everyones = "active"
+        elif account.id in self._started_with:
+            self._own[account.id] = self._started_with[account.id]
+        else:
+            self._own.pop(account.id, None)
+        for known in (account,) if account else self._all():
+            known.state = self._state_of(known.id)
+
+    def reset(self) -> None:
+        """Every account as new."""
+        self.everyones, self._own = "active", dict(self._started_with)
+        for account in self._all():
+            account.reset()
+        self._known.clear()
+        self._restored.clear()
+
+    def dump(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Counters, clock and state of an account, or of all that have any, with their ids."""
+        every = sorted(self._all(), key=lambda each: each.id)
+        if account is not None:
+            return [{**each.dump(), "state": self._own.get(account)} for each in every if each.id == account]
+        states = [{"id": each.id, **each.dump(), "state": self._own.get(each.id)} for each in every]
+        return [{"everyones": self.everyones}, *(s for s in states if s["counters"] or s["clock"] or s["state"])]
+
+    def restore(self, states: list[dict[str, Any]], account: str | None = None) -> Callable[[], None]:
+        """What gives an account, or every one, the counters, clocks and states of `states`. Raises ValueError, KeyError."""
+        everyones: State = next((state["everyones"] for state in states if "everyones" in state), "active")
+        wanted = [(s["id"] if account is None else account, s) for s in states if "everyones" not in s]
         for id, state in wanted:
-            Account(id, self._clock.timeline(), "").load(state)
+            self._made(id).restore(state)
             if id and OWNER.fullmatch(id) is None:
                 raise ValueError(f"{id[:60]!r} is no account")
+        if not {everyones, *(state["state"] or "active" for _, state in wanted)} <= set(STATES):
+            raise ValueError(f"an account's state is one of {', '.join(STATES)}")
 
         def put() -> None:
+            own = {id: state["state"] for id, state in wanted if state["state"]}
+            if account is None:
+                self.everyones, self._own = everyones, own
+            else:
+                self._own.pop(account, None)
+                self._own.update(own)
             for each in self._all():
                 if account in (None, each.id):
                     each.reset()
             for id, state in wanted:
-                self._by_id(id).load(state)()
+                self._by_id(id).restore(state)()
+            for each in self._all():
+                each.state = self._state_of(each.id)
 
         return put
 
@@ -151,5 +198,5 @@ class Accounts:
             return self.nobody
         found = self._known.get(id) or self._restored.get(id)
         if found is None:
-            found = self._restored[id] = Account(id, self._clock.timeline(), "")
+            found = self._restored[id] = self._made(id)
         return found

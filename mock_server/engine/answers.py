@@ -1,7 +1,7 @@
 """What an endpoint may answer: ready JSON bytes, an empty 200, or a paced stream of events."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,6 +33,10 @@ class Ready(Response):
             return await super().__call__(scope, receive, send)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+# An ASGI application that may give an answer back instead of sending it: what is whole goes out in one piece.
+Layer = Callable[[Scope, Receive, Send], Awaitable[Ready | None]]
 
 
 def as_json(value: Any, status: int = 200) -> Ready:
@@ -115,26 +119,6 @@ class Stream(Response):
                     return
                 await send({"type": "http.response.body", "body": event, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-        finally:
-            left.cancel()
-
-
-class Silence(Response):
-    """No answer: waits by the account's clock, then closes the connection before any byte."""
-
-    def __init__(self, seconds: float, clock: Clock, timeline: Timeline) -> None:
-        self.status_code = 0
-        self.raw_headers = []
-        self.background = None
-        self._seconds, self._clock, self._timeline = seconds, clock, timeline
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = asyncio.ensure_future(disconnected(receive))
-        try:
-            if await self._clock.sleep(self._timeline, self._seconds, until=left):
-                scope["mock.exchange"].ended = "cut"
-                scope["mock.hang_up"]()  # set by our uvicorn protocols, serve.py
-            await left
         finally:
             left.cancel()
 

@@ -126,7 +126,7 @@ class Blobs:
                 yield Stage(beside)
 
     @contextmanager
-    def load(self, stage: "Stage", account: str | None = None) -> Iterator[None]:
+    def replace(self, stage: "Stage", account: str | None = None) -> Iterator[None]:
         """Keep what was staged instead of an account's bytes, or everyone's; when what is done meanwhile fails, as before."""
         if self._folder is None:
             before = dict(self._memory)

@@ -1,21 +1,24 @@
-"""The gate: operation, account, faults that headers decide, body; then the operation's own handler. HTTP and sockets alike."""
+"""The gate: operation, account, rate limit, faults that headers decide, body; then the operation's handler. For sockets, too."""
 
 from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
+from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
-from mock_server.engine.answers import Instead, Silence, of_error
-from mock_server.engine.exchange import Exchange
-from mock_server.engine.faults import HEADER, Effect, Faults
+from mock_server.engine.answers import Instead, Ready, of_error
+from mock_server.engine.exchange import BODY_CAP, Exchange
+from mock_server.engine.faults.table import HEADER, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
+from mock_server.engine.limits import Limits
 from mock_server.engine.operations import Operation, Operations
+from mock_server.engine.replies import Replies
+from mock_server.engine.scenarios.table import HEADER as SCENARIO
+from mock_server.engine.scenarios.table import Scenarios
 
 
 class Gate:
@@ -31,37 +34,57 @@ class Gate:
         *,
         operations: Operations,
         accounts: Accounts,
+        scenarios: Scenarios,
+        limits: Limits,
         faults: Faults,
-        clock: Clock,
+        replies: Replies,
         enter: Callable[[Exchange, Operation], Any],
         max_json: int,
         max_upload: int,
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._clock, self._enter, self._lean = clock, enter, lean
+        self._scenarios, self._limits, self._replies = scenarios, limits, replies
+        self._enter, self._lean = enter, lean
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Ready | None:
+        """Gives back an answer that is whole; any other it has sent."""
         exchange: Exchange = scope["mock.exchange"]
+        arriving, leaving = receive, send  # as they are before limits and faults come between
         dialect: Dialect = "std"
         try:
             headers = exchange.headers
             authorization = headers.get(b"authorization")
-            exchange.secret = bearer_key(authorization) or signed_key(authorization, exchange.query)
+            key = bearer_key(authorization)
+            exchange.secret = key or signed_key(authorization, exchange.query)
             raw_path = scope.get("raw_path") or scope["path"].encode()
             operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
+            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else key)
             exchange.at = exchange.account.timeline.now()
+            if SCENARIO in headers:
+                self._scenarios.by_header(exchange.account, headers[SCENARIO])
+            if exchange.account.state != "active":
+                _check_state(exchange)
+            if self._limits.on:
+                send = self._limits.admit(exchange, send)
             if operation.idempotent and KEY_HEADER in headers:  # before faults: a request that is delayed holds its key
                 exchange.keyed = self._in_flight.claim(
                     exchange.account.id, exchange.method, exchange.path, exchange.query, exchange.request_headers
                 )
-            effect = self._faults.before_parse(exchange, headers.get(HEADER))
-            if effect is not None:
-                return await fire(exchange, effect, self._clock)(scope, receive, send)
+            if self._replies.watched:
+                self._replies.watch()
+            faulty = self._replies.faulty
+            if faulty or self._faults.on or HEADER in headers or exchange.account.fault_key:
+                wire = exchange.wire = self._faults.arm(exchange, scope, receive, send, faulty)
+                if wire is not None:
+                    receive, send = wire.receive, wire.send
+                    if (instead := wire.instead()) is not None:
+                        await _take_in(exchange, arriving)
+                        await instead(scope, receive, send)
+                        return None
             if operation.room is None:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
@@ -73,26 +96,44 @@ class Gate:
             length = headers.get(b"content-length")
             if operation.raw:
                 exchange.receive = receive
-            elif length is None:
+            elif length is None and operation.kind == "http":
                 receive = _bounded(receive, limit)
-            elif int(length) > limit:
+            elif length is not None and int(length) > limit:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
-            handler = operation.handler if self._lean else None
-            await (handler or self._app)(scope, receive, send)
+            answer = None
+            if self._lean and operation.handler is not None:
+                answer = await operation.handler(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+            if send is leaving:
+                return answer
+            if answer is not None:
+                await answer(scope, receive, send)
+            if exchange.wire is not None:
+                await exchange.wire.linger()
         except Instead as instead:
             await instead.answer(scope, receive, send)
         except ApiError as error:
             if exchange.operation is None:
                 self._attribute(exchange)
                 dialect = self._operations.dialect_at(exchange.path)
-            await of_error(error, dialect)(scope, receive, send)
+            if exchange.account is not None and not exchange.request_size:
+                await _take_in(exchange, arriving)
+            answer = of_error(error, dialect)
+            if send is leaving:
+                return answer
+            await answer(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"
         finally:
+            if exchange.wire is not None:
+                exchange.wire.end()
+                exchange.wire = None
             if exchange.keyed is not None:
                 self._in_flight.release(exchange.keyed)
+        return None
 
     def _attribute(self, exchange: Exchange) -> None:
         """An exchange with no operation belongs to its key's account all the same, where the key is good."""
@@ -103,14 +144,22 @@ class Gate:
             pass
 
 
-def fire(exchange: Exchange, effect: Effect, clock: Clock) -> Response:
-    """Let a fault happen: raises the error it answers with, or gives the silence before the connection closes."""
+async def _take_in(exchange: Exchange, receive: Receive) -> None:
+    """Read a short body that was refused unread, so that the journal has it. One that is waited for is left alone."""
+    headers = exchange.headers
+    length = headers.get(b"content-length", b"0")
+    if exchange.kind == "http" and 0 < int(length) <= BODY_CAP and b"expect" not in headers:
+        while (await receive()).get("more_body", False):
+            pass
+
+
+def _check_state(exchange: Exchange) -> None:
+    """Raises what the account is told in the state it is in."""
     assert exchange.account is not None
-    if effect.timeout is not None:
-        return Silence(effect.timeout, clock, exchange.account.timeline)
-    error = effect.error()
-    error.headers = {**error.headers, "x-mock-fault": exchange.fault}
-    raise error
+    error = refusal(exchange.account.state, exchange.method)
+    if error is not None:
+        exchange.fault = error.headers["x-mock-fault"]
+        raise error
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from mock_server.base.clock import Machine
 from mock_server.base.errors import UnexpectedError
 from mock_server.engine.accounts import MAX_KEY_BYTES, Account
-from mock_server.engine.answers import of_error
+from mock_server.engine.answers import Layer, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
+from mock_server.engine.frames import SocketTee
 from mock_server.engine.masks import blank_names, mask
 
 ENTRIES = 1000
@@ -29,18 +30,22 @@ class Ring:
         self._ring: deque[tuple[Exchange, int]] = deque()
         self.bytes = 0
         self.evicted = 0
-        self.evicted_of: dict[str, int] = {}  # by account; those without one under the empty name
+        self.open: set[Exchange] = set()  # sockets that have not ended: they come into the ring when they do
 
     def add(self, exchange: Exchange) -> None:
         weight = exchange.weight()
         self._ring.append((exchange, weight))
         self.bytes += weight
         while len(self._ring) > self.entries or self.bytes > self.total_bytes:
-            oldest, weight = self._ring.popleft()
+            exchange, weight = self._ring.popleft()
             self.bytes -= weight
             self.evicted += 1
-            owner = oldest.account.id if oldest.account is not None else ""
-            self.evicted_of[owner] = self.evicted_of.get(owner, 0) + 1
+            if exchange.account is not None:
+                exchange.account.evicted += 1
+
+    def of(self, account: str) -> list[Exchange]:
+        """One account's exchanges that have ended, oldest first."""
+        return [e for e, _ in self._ring if e.account is not None and e.account.id == account]
 
     def newest_first(self) -> Iterator[Exchange]:
         return (exchange for exchange, _ in reversed(self._ring))
@@ -51,10 +56,6 @@ class Ring:
         gone = len(self._ring) - len(kept)
         self._ring = deque(kept)
         self.bytes = sum(weight for _, weight in kept)
-        if account is None:
-            self.evicted_of.clear()
-        else:
-            self.evicted_of.pop(account, None)
         return gone
 
     def reset(self) -> None:
@@ -66,7 +67,7 @@ class Journal:
     """ASGI layer. `name` gives an exchange's id from its account; `nobody` stands in where there is no account."""
 
     def __init__(
-        self, app: ASGIApp, *, ring: Ring, machine: Machine, nobody: Account, name: Callable[[Account], str]
+        self, app: Layer, *, ring: Ring, machine: Machine, nobody: Account, name: Callable[[Account], str]
     ) -> None:
         self._app, self._ring, self._machine, self._nobody, self._name = app, ring, machine, nobody, name
 
@@ -81,9 +82,13 @@ class Journal:
             self._machine.monotonic(),
         )
         scope["mock.exchange"] = exchange
-        tee = _Tee(exchange, receive, send, self._stamp)
+        if socket:
+            self._ring.open.add(exchange)
+        tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp)
         try:
-            await self._app(scope, tee.receive, tee.send)
+            answer = await self._app(scope, tee.receive, tee.send)
+            if answer is not None:
+                await tee.deliver(scope, answer)
             exchange.ended = exchange.ended or ("client_left" if tee.left and not tee.finished else "complete")
         except asyncio.CancelledError:
             exchange.ended = "stopped"
@@ -96,13 +101,14 @@ class Journal:
             traceback.print_exception(error, file=sys.stderr)
             if tee.started:
                 raise
-            await of_error(UnexpectedError(), "std")(scope, tee.receive, tee.send)
+            await tee.deliver(scope, of_error(UnexpectedError(), "std"))
         finally:
             exchange.duration = self._machine.monotonic() - exchange.started
             exchange.at = exchange.at or self._nobody.timeline.now()
             exchange.call = exchange.receive = None
             self._stamp(exchange)
             mask(exchange)
+            self._ring.open.discard(exchange)
             self._ring.add(exchange)
 
     def _stamp(self, exchange: Exchange) -> str:
@@ -132,32 +138,46 @@ class _Tee:
                 exchange.request_body = bytes(body[:TEED])
             elif len(exchange.request_body) < TEED:
                 exchange.request_body += bytes(body[: TEED - len(exchange.request_body)])
-        elif kind in ("http.disconnect", "websocket.disconnect"):
+        elif kind == "http.disconnect":
             self.left = True
         return message
+
+    async def deliver(self, scope: Scope, answer: Ready) -> None:
+        """Send an answer that is whole, in one go where the protocol can."""
+        exchange, body, headers = self.exchange, answer.body, answer.raw_headers
+        if exchange.more_headers:
+            headers = _dressed(headers, exchange.more_headers)
+        headers.append((b"x-request-id", self._stamp(exchange).encode()))
+        exchange.status, exchange.response_headers = answer.status_code, headers
+        exchange.response_size, exchange.response_body = len(body), bytes(body[:TEED])
+        self.started = self.finished = True
+        if "mock.respond" not in scope or not scope["mock.respond"](scope, answer.status_code, headers, body):
+            await self._send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body})
 
     async def send(self, message: Message) -> None:
         exchange = self.exchange
         kind = message["type"]
-        if kind in ("http.response.body", "websocket.http.response.body"):
+        if kind == "http.response.body":
             body = message.get("body", b"")
             exchange.response_size += len(body)
             if len(exchange.response_body) < TEED:
                 exchange.response_body += body[: TEED - len(exchange.response_body)]
             self.finished = not message.get("more_body", False)
-        elif kind in ("http.response.start", "websocket.http.response.start"):
+        elif kind == "http.response.start":
             self.started = True
             exchange.status = message["status"]
             if exchange.more_headers:
-                names = {name for name, _ in exchange.more_headers}
-                kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
-                message["headers"] = [*kept, *exchange.more_headers]
+                message["headers"] = _dressed(message["headers"], exchange.more_headers)
             exchange.response_headers = message["headers"]
             message["headers"].append((b"x-request-id", self._stamp(exchange).encode()))
-        elif kind == "websocket.accept":
-            self.started = True
-            exchange.status = 101
         await self._send(message)
+
+
+def _dressed(headers: Headers, more: Headers) -> Headers:
+    """Headers with others in the place of those that have their names."""
+    names = {name for name, _ in more}
+    return [*((name, value) for name, value in headers if name.lower() not in names), *more]
 
 
 def describe(exchange: Exchange) -> dict[str, Any]:
@@ -183,6 +203,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
         "warnings": list(exchange.warnings),
         "request": _describe_side(exchange.request_headers, exchange.request_body, exchange.request_size),
         "response": _describe_side(exchange.response_headers, exchange.response_body, exchange.response_size),
+        **({"frames": exchange.frames.describe(blank_names)} if exchange.frames else {}),
     }
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from mock_server.engine.faults import parse_short
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.patterns import Text
 from mock_server.engine.replies.templates import Template, check_template
@@ -174,7 +173,10 @@ class PacingRule(_Form):
 
 
 def _check_fault(text: str) -> str:
-    parse_short(text)
+    from mock_server.engine.faults.rules import read_rule
+    from mock_server.engine.faults.short import parse_short
+
+    read_rule({**parse_short(text), "id": "reply"})
     return text
 
 

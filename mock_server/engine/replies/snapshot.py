@@ -29,7 +29,7 @@ def dump(replies: Replies, account: str | None = None) -> States:
     return states
 
 
-def load(replies: Replies, states: States, account: str | None = None) -> Callable[[], None]:
+def restore(replies: Replies, states: States, account: str | None = None) -> Callable[[], None]:
     """What puts `states` in place of what an account has, or of all. Raises ValueError, KeyError."""
     rules: list[tuple[ReplyRule, str | None]] = []
     counts: list[tuple[dict[str, dict[str, int]], str, dict[str, int]]] = []

@@ -1,17 +1,22 @@
 """The replies in force: added by API, then the user's files, then the shipped one. First match wins; uses count per account."""
 
+import re
 import sys
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
 from mock_server.engine.accounts import Account
+from mock_server.engine.exchange import Exchange
 from mock_server.engine.replies.files import FixtureError, read_rules, reply_files, signature
 from mock_server.engine.replies.match import GRAM, View, differences, fits_operation, keys_of, tests_of
 from mock_server.engine.replies.rules import Reply, ReplyRule
+
+if TYPE_CHECKING:
+    from mock_server.engine.faults import schedule as faults
 
 MOST_RULES = 10_000  # added by API, of one account
 INDEXED = 24  # from so many rules on, they are found by what they ask for
@@ -29,6 +34,20 @@ class Chosen(NamedTuple):
     rule: ReplyRule
     shipped: bool = False
     folder: Path | None = None
+    fault: "faults.Armed | None" = None
+
+    def misfire(self, exchange: Exchange, ids: Ids) -> "faults.Fired | None":
+        """What goes wrong this time, None for nothing. Raises BadRequest where it cannot happen to the operation."""
+        from mock_server.engine.faults.matching import unsuited
+
+        assert self.fault is not None and exchange.account is not None and exchange.operation is not None
+        for effect in self.fault.rule.sequence:
+            if effect is not None and (reason := unsuited(effect, exchange.operation)):
+                raise BadRequest(f"The fault of the reply {self.id!r} cannot happen here: {reason}.")
+        fired = self.fault.fire(exchange.account, ids)
+        if fired is not None:
+            exchange.fault = fired.id
+        return fired
 
     def audio(self) -> bytes:
         """The bytes of its audio. Raises BadRequest where the file has gone meanwhile."""
@@ -54,8 +73,13 @@ class Armed:
         self.rule, self.key, self.account, self.file, self.line, self.shipped = rule, key, account, file, line, shipped
         self.tests = tests_of(rule.match)
         folder = file.parent if file else None
-        self.steps = [Chosen(rule.id or "", reply, rule, shipped, folder) for reply in rule.steps()]
+        id = rule.id or ""
+        self.steps = [Chosen(id, reply, rule, shipped, folder, _fault(id, reply.fault)) for reply in rule.steps()]
         self.kinds = frozenset(kind for step in self.steps for kind in step.reply.kinds())
+
+    @property
+    def faulty(self) -> bool:
+        return any(step.fault is not None for step in self.steps)
 
     def step(self, used: int) -> Chosen | None:
         """The reply after so many uses; None where the rule does not match any more. Raises BadRequest at a script's end."""
@@ -74,6 +98,17 @@ class Armed:
         shown = self.rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
         return {"id": self.rule.id, **shown, "account": self.account, "file": str(self.file) if self.file else None,
                 "line": self.line}  # fmt: skip
+
+
+def _fault(id: str, short: str | None) -> "faults.Armed | None":
+    if short is None:
+        return None
+    from mock_server.engine.faults import schedule as faults
+    from mock_server.engine.faults.rules import read_rule
+    from mock_server.engine.faults.short import parse_short
+
+    named = f"reply-{re.sub('[^A-Za-z0-9._-]', '-', id)}"[:100]
+    return faults.Armed(read_rule({**parse_short(short), "id": named}), None, "reply")
 
 
 class _Bucket:
@@ -153,6 +188,7 @@ class Replies:
 
     def __init__(self, folders: Sequence[Path], shipped: Path, ids: Ids, monotonic: Callable[[], float]) -> None:
         self._folders, self._shipped, self._ids, self._monotonic = folders, shipped, ids, monotonic
+        self.watched = bool(folders)
         self._start()
 
     def _start(self) -> None:
@@ -166,10 +202,11 @@ class Replies:
         self._made = 0
         self._told = ""
         self.problems: list[FixtureError] = []
+        self.faulty = False  # whether a reply may go wrong
 
     def choose(self, view: View) -> Chosen | None:
         """The first reply that fits, None for the domain's default. Raises BadRequest where a sequence has come to its end."""
-        if not self._loaded or (self._folders and self._monotonic() >= self._next_look):
+        if not self._loaded:
             self.look()
         account = view.account.id if view.account is not None else ""
         if self._api:
@@ -215,6 +252,7 @@ class Replies:
             raise BadRequest(f"There are {MOST_RULES} replies already, which is the most.")
         table.put(armed)
         self._forget(armed.key)
+        self.faulty = self.faulty or armed.faulty
         return armed
 
     def _new_id(self, table: _Table) -> str:
@@ -235,6 +273,7 @@ class Replies:
         armed = table.pop(key_of(owner, id)) if table else None
         if armed:
             self._forget(armed.key)
+            self._note()
         return armed
 
     def clear(self, account: str | None) -> int:
@@ -243,7 +282,12 @@ class Replies:
         gone = [armed for owner in owners if owner in self._api for armed in self._api.pop(owner).rules.values()]
         for armed in gone:
             self._forget(armed.key)
+        self._note()
         return len(gone)
+
+    def _note(self) -> None:
+        tables = [*self._api.values(), self._files]
+        self.faulty = any(armed.faulty for table in tables for armed in table.rules.values())
 
     def _forget(self, key: str) -> None:
         for used in self.used.values():
@@ -256,6 +300,10 @@ class Replies:
         self.clear(account)
         self.used.pop(account, None)
         self.counters.pop(account, None)
+        for armed in self._all(None):
+            for step in armed.steps:
+                if step.fault is not None:
+                    step.fault.counts.pop(account, None)
 
     def added(self, account: str | None) -> list[Armed]:
         """The rules that were added for one account, or all, in the order they are tried."""
@@ -279,6 +327,11 @@ class Replies:
         if self.problems:
             raise self.problems[0]
 
+    def watch(self) -> None:
+        """Look at the user's files, if that is due."""
+        if self._monotonic() >= self._next_look:
+            self.look()
+
     def look(self) -> None:
         """Read the files again where they have changed. A broken one keeps the rules it had, and the problem is told."""
         self._next_look = self._monotonic() + LOOK_EVERY
@@ -289,6 +342,7 @@ class Replies:
         self._seen, self.problems, first = seen, [], not self._loaded
         self._files = _Table([armed for path in paths for armed in self._read(path, first)])
         self._loaded = True
+        self._note()
 
     def _read(self, path: Path, first: bool) -> Iterator[Armed]:
         before = [armed for armed in self._files.rules.values() if armed.file == path]

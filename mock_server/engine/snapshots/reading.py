@@ -12,7 +12,7 @@ from mock_server.engine.snapshots.file import Header, States, Unreadable, header
 from mock_server.engine.snapshots.rows import Check, checker
 from mock_server.engine.store import VERSION
 
-PARTS = ("clock", "accounts", "faults", "replies")
+PARTS = ("clock", "accounts", "limits", "plans", "faults", "replies", "scenarios")
 MOST_STATES = 200_000  # lines with the state of a part: these are held in memory
 
 
