@@ -221,6 +221,16 @@ class Call:
             self._dress(chosen)
         return chosen, view
 
+    def scripted(self, model: str, user_text: str, **about: Any) -> tuple[Chosen, View] | None:
+        """As `choose`, for what needs no reply to answer: None, and no time spent, where the user has none for it."""
+        if not self.world.replies.has_own():
+            return None
+        chosen, view = self.choose(model, user_text, **about)
+        if chosen is None:
+            self.exchange.reply = ""
+            return None
+        return chosen, view
+
     def _unmatched(self, view: View, strict: bool) -> None:
         """Tell which of the user's replies came nearest. Raises BadRequest where one had to fit."""
         exchange = self.exchange
