@@ -122,6 +122,13 @@ class World:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)
 
+    def clear_journal(self, account: Account | None) -> int:
+        """Forget one account's exchanges, or all, and that there ever were more; how many went."""
+        if account is None:
+            self.ring.evicted = 0
+        self.accounts.forget_evictions(account)
+        return self.ring.clear(account.id if account else None)
+
     async def close(self) -> None:
         await self.outbox.close()
         await self.egress.close()
