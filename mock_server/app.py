@@ -62,6 +62,8 @@ class App:
             self.enter_all_rooms()
         if world.settings.fixtures:
             self._check_fixtures()
+        if world.settings.fixtures or world.settings.faults:
+            world.faults.files.load()
 
     def _check_fixtures(self) -> None:
         """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
@@ -73,6 +75,7 @@ class App:
 
         self.world.replies.load()
         self.world.plans.load()
+        self.world.scenarios.check()
         models.read(self.world)
         embedding_models.read(self.world)
         speech_to_text.read(self.world)
@@ -111,9 +114,9 @@ class App:
             ),
             Cors,
             partial(
-                Gate, operations=self.operations, accounts=world.accounts, limits=world.limits, faults=world.faults,
-                replies=world.replies, enter=self.enter, max_json=settings.max_json_bytes,
-                max_upload=settings.max_upload_bytes, lean=lean,
+                Gate, operations=self.operations, accounts=world.accounts, scenarios=world.scenarios, limits=world.limits,
+                faults=world.faults, replies=world.replies,
+                enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip
         app: ASGIApp = self.api

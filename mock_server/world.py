@@ -28,6 +28,7 @@ from mock_server.engine.pacing import Pacing
 from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
 from mock_server.engine.route import current_call
+from mock_server.engine.scenarios.table import Scenarios
 from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
@@ -54,9 +55,15 @@ class World:
         self.ids = ids or Ids(settings.seed)
         self.accounts = Accounts(self.clock, settings.api_key, settings.states())
         self.limits = Limits(settings.limits())
-        self.faults = Faults(self.ids, self.clock, typed_frames=self.quirks["frames_typed"])
+        self.faults = Faults(
+            self.ids, self.clock, settings.fixtures, settings.faults, typed_frames=self.quirks["frames_typed"]
+        )
         self.replies = Replies(settings.fixtures, shipped_fixtures(), self.ids, self.clock.machine.monotonic)
         self.plans = Plans(settings.fixtures)
+        self.scenarios = Scenarios(
+            [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
+            faults=self.faults, limits=self.limits, plans=self.plans,
+        )  # fmt: skip
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
@@ -108,6 +115,7 @@ class World:
             self.replies.reset(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
+            self.scenarios.reset(account.id)
         else:
             self.clock.reset()
             self.accounts.reset()
@@ -118,6 +126,7 @@ class World:
             self.ring.reset()
             self.webhooks.reset()
             self.cache.clear()
+            self.scenarios.reset()  # last: the one from the start is on again
         if self.stored:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)

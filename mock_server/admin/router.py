@@ -10,11 +10,11 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import account, journal, limits, plans, replies
-from mock_server.admin.wire import ClockChange, Told
+from mock_server.admin import account, faults, journal, limits, plans, replies, scenario, verdict
+from mock_server.admin.wire import Told
 from mock_server.base.clock import iso
-from mock_server.base.errors import ApiError, BadRequest, NotFound, render
-from mock_server.engine.faults.rules import Rule
+from mock_server.base.errors import ApiError, BadRequest, render
+from mock_server.engine.clocks import ClockChange
 from mock_server.engine.operations import Operations
 from mock_server.world import AccountDep, World, WorldDep
 
@@ -22,7 +22,8 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
 router = APIRouter(prefix="/_mock")
-PARTS = (journal.router, replies.router, limits.router, account.router, plans.router)  # what has a file of its own
+# What has a file of its own.
+PARTS = tuple(part.router for part in (journal, replies, limits, account, plans, faults, scenario, verdict))
 
 
 @router.get("/health")
@@ -38,32 +39,6 @@ async def reset(world: WorldDep, account: AccountDep) -> dict[str, Any]:
     """As new: rows, rules, counters, clock and journal of the account, or of the whole server."""
     world.reset(account)
     return {"reset": account.id if account else "server"}
-
-
-@router.get("/faults")
-async def list_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """The fault rules in force, in the order they are tried."""
-    return {"data": world.faults.visible_to(account.id if account else None)}
-
-
-@router.post("/faults")
-async def add_fault(world: WorldDep, account: AccountDep, rule: Rule) -> dict[str, Any]:
-    """Put a fault rule in force, for the account or for everyone."""
-    return {"data": world.faults.add(rule, account.id if account else None).describe()}
-
-
-@router.delete("/faults")
-async def clear_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """Take out the account's fault rules, or all."""
-    return {"deleted": world.faults.clear(account.id if account else None)}
-
-
-@router.delete("/faults/{id}")
-async def remove_fault(world: WorldDep, account: AccountDep, id: str) -> dict[str, Any]:
-    """Take out one fault rule."""
-    if not world.faults.remove(id, account.id if account else None):
-        raise NotFound("There is no fault rule with this id.")
-    return {"deleted": 1}
 
 
 @router.get("/clock")

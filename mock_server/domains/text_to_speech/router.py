@@ -1,4 +1,4 @@
-"""Text to speech over REST: the vendor's two paths, audio kept for later, voices, and the OpenAI SDK's path."""
+"""Text to speech over REST and over its socket: the vendor's two paths, audio kept for later, voices, and the OpenAI SDK's path."""
 
 from base64 import b64encode
 from typing import Annotated, Any
@@ -7,11 +7,13 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from mock_server.audio.formats import CONTENT_TYPES
-from mock_server.domains.text_to_speech import service, voices, wire
+from mock_server.domains.text_to_speech import handshake, service, voices, wire
 from mock_server.domains.text_to_speech.service import Sound, Speech
+from mock_server.domains.text_to_speech.session import SpeechSession, manner
+from mock_server.domains.text_to_speech.spoken import Speaker
 from mock_server.engine.answers import Chunks, Ready, as_json, pieces
 from mock_server.engine.route import LeanRoute
-from mock_server.engine.sockets import PLAIN_GET, upgrade_required
+from mock_server.engine.sockets import PLAIN_GET, socket, upgrade_required
 from mock_server.world import Call, CallDep
 
 router = APIRouter(route_class=LeanRoute)
@@ -95,3 +97,10 @@ async def create_speech(call: CallDep, body: wire.OpenAISpeechRequest) -> Respon
 async def retrieve_speech(call: CallDep) -> Response:
     """A plain GET on the socket's path: how to connect to it."""
     return upgrade_required(call, "/v2/text-to-speech/speech")
+
+
+@socket(router, "/v2/text-to-speech/speech", "text_to_speech.stream")
+def stream(call: Call) -> SpeechSession:
+    """Text in, audio out, for as long as the socket is open."""
+    opening = handshake.read(call)
+    return SpeechSession(opening, Speaker(call, opening), manner(call))
