@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from mock_server.engine.replies.rules import ReplyRule
 from mock_server.engine.yamls import Marked, YamlError, read
 
+# What pydantic calls the branches of a union, which a file does not have.
+BRANCH = re.compile(r"(?:int|str|bool|float|constrained-\w+|(?:function-|list\[|dict\[|nullable).*|[A-Z]\w+)")
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -46,10 +48,13 @@ def line_of(path: Path, place: Sequence[str | int]) -> int | None:
 
 def invalid(path: Path, error: ValidationError, *place: str | int, name: str = "") -> FixtureError:
     """What is wrong with the value at a place of a file; `name` says what the value is."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(key) for key in first["loc"])
-    told = ": ".join(filter(None, (name, where, str(first["msg"]).removeprefix("Value error, "))))
-    return FixtureError(told, path, line_of(path, [*place, *first["loc"]]))
+    errors = [
+        ([key for key in told["loc"] if not BRANCH.fullmatch(str(key))], str(told["msg"]))
+        for told in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    where, words = max(errors, key=lambda pair: len(pair[0]))  # of a union's branches the one that fits furthest
+    told = ": ".join(filter(None, (name, ".".join(map(str, where)), words.removeprefix("Value error, "))))
+    return FixtureError(told, path, line_of(path, [*place, *where]))
 
 
 def reply_files(folders: Iterable[Path]) -> Iterator[Path]:
