@@ -1,7 +1,6 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request
 from starlette.responses import Response
 
-from mock_server.base.clock import Clock, iso
+from mock_server.base.clock import Clock
 from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
 from mock_server.base.jobs import Kind
@@ -35,11 +34,9 @@ from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
+from mock_server.snapshotted import Snapshotted
 
 if TYPE_CHECKING:
-    from mock_server.engine.pieces import Stage
-    from mock_server.engine.snapshots.file import Dump
-    from mock_server.engine.snapshots.reading import Given
     from mock_server.engine.store import Store, Transaction
 
 
@@ -53,7 +50,7 @@ def shipped_fixtures() -> Path:
     return inside if inside.is_dir() else package.parent / "fixtures"
 
 
-class World:
+class World(Snapshotted):
     """One server's settings, time, names, state, rules and journal. Two in one process never meet."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
@@ -140,61 +137,12 @@ class World:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)
 
-    @contextmanager
-    def dump(self, account: Account | None = None) -> "Iterator[Dump]":
-        """All state of an account, or of the server, at this instant. The journal is none, nor is what waits in the outbox.
-
-        Raises TooLarge.
-        """
-        from mock_server.engine.faults import snapshot as faults
-        from mock_server.engine.replies import snapshot as replies
-        from mock_server.engine.snapshots import rows
-        from mock_server.engine.snapshots.file import Dump
-
-        id = account.id if account else None
-        states = {
-            "clock": self.clock.dump() if account is None else [],
-            "accounts": self.accounts.dump(id),
-            "limits": self.limits.dump(id),
-            "plans": self.plans.dump(id),
-            "faults": faults.dump(self.faults, id),
-            "replies": replies.dump(self.replies, id),
-            "scenarios": self.scenarios.dump(id),
-        }
-        found = rows.dump(self.store, id, self.settings.max_snapshot_bytes) if self.stored else {}
-        now = (account.timeline if account else self.clock.server).now()
-        with self.blobs.dump(id) as objects:
-            yield Dump.of(id, iso(now), self.settings.seed, states, found, objects)
-
-    def restore(self, given: "Given", stage: "Stage") -> None:
-        """Put what a snapshot holds in place of an account's state, or of the server's: all of it, or on an error nothing.
-
-        Raises Unreadable, ServiceUnavailable.
-        """
-        from mock_server.engine.faults import snapshot as faults
-        from mock_server.engine.replies import snapshot as replies
-        from mock_server.engine.snapshots import rows
-        from mock_server.engine.snapshots.file import unreadable
-
-        id, states = given.account, given.states
-        with unreadable():
-            put_into_place = [
-                *([self.clock.restore(states["clock"])] if id is None else []),
-                self.accounts.restore(states["accounts"], id),
-                self.limits.restore(states["limits"], id),
-                self.plans.restore(states["plans"], id),
-                faults.restore(self.faults, states["faults"], id),
-                replies.restore(self.replies, states["replies"], id),
-                self.scenarios.restore(states["scenarios"], id),
-            ]
-        with self.blobs.replace(stage, id):
-            if self.stored or given.header.rows:
-                self.create_tables()
-                rows.load(self.store, given.rows(), id)
-        self.outbox.reset(id)
-        self.vectors.reset(id)
-        for put in put_into_place:
-            put()
+    def clear_journal(self, account: Account | None) -> int:
+        """Forget one account's exchanges, or all, and that there ever were more; how many went."""
+        if account is None:
+            self.ring.evicted = 0
+        self.accounts.forget_evictions(account)
+        return self.ring.clear(account.id if account else None)
 
     async def close(self) -> None:
         await self.outbox.close()
@@ -293,6 +241,16 @@ class Call:
                 self._unmatched(view, strict)
         elif chosen.fault is not None or chosen.reply.headers is not None:
             self._dress(chosen)
+        return chosen, view
+
+    def scripted(self, model: str, user_text: str, **about: Any) -> tuple[Chosen, View] | None:
+        """As `choose`, for what needs no reply to answer: None, and no time spent, where the user has none for it."""
+        if not self.world.replies.has_own():
+            return None
+        chosen, view = self.choose(model, user_text, **about)
+        if chosen is None:
+            self.exchange.reply = ""
+            return None
         return chosen, view
 
     def _unmatched(self, view: View, strict: bool) -> None:

@@ -24,8 +24,9 @@ def check(
         refuse(f"{folder} is not a folder.")
     problems = check_folder(folder)
     if as_json:
-        print(json.dumps({"ok": not problems, "problems": problems}, indent=2, ensure_ascii=False))
+        rows = [{"file": str(p.file), "line": p.line, "message": p.message} for p in problems]
+        print(json.dumps({"ok": not problems, "problems": rows}, indent=2, ensure_ascii=False))
     else:
-        print("\n".join(problems) if problems else f"{paint('Ok', 'green')}: {folder}")
+        print("\n".join(map(str, problems)) if problems else f"{paint('Ok', 'green')}: {folder}")
     if problems:
         raise typer.Exit(NEGATIVE)

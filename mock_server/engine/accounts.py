@@ -126,6 +126,11 @@ class Accounts:
         yield from self._known.values()
         yield from self._restored.values()
 
+    def forget_evictions(self, account: Account | None) -> None:
+        """The journal begins anew for one account, or for all."""
+        for known in (account,) if account else self._known.values():
+            known.evicted = 0
+
     def _state_of(self, id: str) -> State:
         return self._own.get(id, self.everyones)
 

@@ -133,8 +133,11 @@ class Scenarios:
         return [{"account": owner, "name": name} for owner, (name, _) in self._on.items()]
 
     def restore(self, states: list[dict[str, Any]], account: str | None = None) -> Callable[[], None]:
-        """What notes that these are on, for an account or for all. Raises NotFound, FixtureError, KeyError."""
-        loaded = {s["account"] if account is None else account: (s["name"], self.find(s["name"])) for s in states}
+        """What notes that these are on, for an account or for all. Raises ValueError, KeyError."""
+        try:
+            loaded = {s["account"] if account is None else account: (s["name"], self.find(s["name"])) for s in states}
+        except NotFound as error:
+            raise ValueError(error.detail) from None
 
         def put() -> None:
             if account is None:
