@@ -27,7 +27,6 @@ HOMES = {
     "state": "look",
     "snapshot": "snapshot",
     "fixtures": "fixtures",
-    "record": "record",
     "openapi": "openapi",
     "doctor": "doctor",
 }
@@ -55,14 +54,20 @@ class Commands(TyperGroup):
 
 
 def commands(help: str | None = None) -> typer.Typer:
-    """A new command, or group of commands: all look alike, whether the colours of Typer are installed or not."""
-    return typer.Typer(
+    """A new command, or with `help` a group of them: all look alike, whether the colours of Typer are installed or not."""
+    made = typer.Typer(
         help=help,
         no_args_is_help=help is not None,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    if help is not None:
+        made.callback()(_nothing)  # a group stays one when it has but one command
+    return made
+
+
+def _nothing() -> None: ...
 
 
 cli = typer.Typer(
