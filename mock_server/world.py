@@ -37,6 +37,7 @@ from mock_server.engine.worker import Worker
 from mock_server.snapshotted import Snapshotted
 
 if TYPE_CHECKING:
+    from mock_server.engine.recordings.table import Recordings
     from mock_server.engine.store import Store, Transaction
 
 
@@ -48,6 +49,15 @@ def shipped_fixtures() -> Path:
     package = Path(__file__).parent
     inside = package / "fixtures"
     return inside if inside.is_dir() else package.parent / "fixtures"
+
+
+def _recordings(settings: Settings, clock: Clock) -> "Recordings | None":
+    """What was recorded, where any folder of fixtures has such files."""
+    if not any((folder / "recordings").is_dir() for folder in settings.fixtures):
+        return None
+    from mock_server.engine.recordings.table import Recordings
+
+    return Recordings(settings.fixtures, clock, settings.replay_pace)
 
 
 class World(Snapshotted):
@@ -69,6 +79,7 @@ class World(Snapshotted):
             [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
             faults=self.faults, limits=self.limits, plans=self.plans,
         )  # fmt: skip
+        self.recordings = _recordings(settings, self.clock)
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
@@ -256,7 +267,8 @@ class Call:
     def _unmatched(self, view: View, strict: bool) -> None:
         """Tell which of the user's replies came nearest. Raises BadRequest where one had to fit."""
         exchange = self.exchange
-        exchange.near_misses = near = self.world.replies.near_misses(view)
+        near = self.world.replies.near_misses(view)
+        exchange.near_misses = [*exchange.near_misses, *near]
         nearest = f" Nearest: {'; '.join(near)}." if near else ""
         if strict:
             exchange.reply = ""

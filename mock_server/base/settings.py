@@ -59,6 +59,9 @@ class Settings:
     faults: tuple[Path, ...] = _option(
         (), "File of fault rules in force for every account; read again when it changes.", metavar="FILE", many=True
     )
+    replay_pace: float | None = _option(
+        None, "Play recordings as fast as they came (1), or so many times as fast; without it at once.", metavar="TIMES"
+    )
     seed: int = _option(0, "Seed of ids and draws: the same seed, clock and requests give the same bytes.")
     api_key: tuple[str, ...] = _option(
         (), "Accept only these API keys; without it any non-empty key is its own account.", metavar="KEY", many=True
@@ -181,6 +184,8 @@ def check(settings: Settings) -> None:
             raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
     if settings.tokens_per_second is not None and not 0.001 <= settings.tokens_per_second < math.inf:
         raise SettingsError("--tokens-per-second is at least 0.001; leave it out for no pacing.")
+    if settings.replay_pace is not None and not 1e-6 <= settings.replay_pace <= 1e6:
+        raise SettingsError("--replay-pace is a number from 0.000001 to 1000000; leave it out for no waits.")
     for name in ("max_json_bytes", "max_upload_bytes", "max_object_bytes", "max_frame_bytes", "max_snapshot_bytes"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} is at least 1.")
