@@ -12,7 +12,7 @@ from mock_server.base.ids import Ids
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.replies.files import FixtureError, read_rules, reply_files, signature
-from mock_server.engine.replies.match import GRAM, View, differences, fits_operation, keys_of, tests_of
+from mock_server.engine.replies.match import GRAM, View, differences, fits_operation, key_of, tests_of
 from mock_server.engine.replies.rules import Reply, ReplyRule
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MOST_RULES = 10_000  # added by API, of one account
 INDEXED = 24  # from so many rules on, they are found by what they ask for
 LONG = 20_000  # characters from which a text is not cut into pieces
 LOOK_EVERY = 0.5  # seconds between looks at the user's files
-COMPARED = 200  # rules that are looked at for near misses
+COMPARED = 100  # rules that are looked at for near misses
 NEAREST = 3
 
 
@@ -111,13 +111,17 @@ def _fault(id: str, short: str | None) -> "faults.Armed | None":
     return faults.Armed(read_rule({**parse_short(short), "id": named}), None, "reply")
 
 
+def _pieces(text: str) -> set[str]:
+    return {text[i : i + GRAM] for i in range(len(text) - GRAM + 1)}
+
+
 class _Bucket:
     """The rules of a table that one operation can meet. Many are found by what they ask for, few are tried one by one."""
 
     def __init__(self, rules: list[Armed]) -> None:
         self.rules = rules
         self._exact: dict[tuple[str, str], list[int]] = {}
-        self._grams: dict[str, list[int]] = {}
+        self._grams: dict[str, dict[str, list[int]]] = {}  # by the text's name
         self._rest: list[int] = []
         self._names: list[str] = []
         if len(rules) >= INDEXED:
@@ -125,15 +129,17 @@ class _Bucket:
 
     def _index(self) -> None:
         for n, armed in enumerate(self.rules):
-            key = keys_of(armed.rule.match)
+            key = key_of(armed.rule.match)
             if key is None:
                 self._rest.append(n)
-            elif key[0] == "contains":
-                pieces = {key[1][i : i + GRAM] for i in range(len(key[1]) - GRAM + 1)}
-                rarest = min(sorted(pieces), key=lambda gram: len(self._grams.get(gram, ())))
-                self._grams.setdefault(rarest, []).append(n)
+                continue
+            name, text, whole = key
+            if whole:
+                self._exact.setdefault((name, text), []).append(n)
             else:
-                self._exact.setdefault(key, []).append(n)
+                grams = self._grams.setdefault(name, {})
+                rarest = min(sorted(_pieces(text)), key=lambda gram: len(grams.get(gram, ())))
+                grams.setdefault(rarest, []).append(n)
         self._names = sorted({name for name, _ in self._exact})
 
     def candidates(self, view: View) -> Iterable[Armed]:
@@ -143,14 +149,11 @@ class _Bucket:
         found: set[int] = set()
         for name in self._names:
             found.update(self._exact.get((name, getattr(view, name)), ()))
-        if self._grams:
-            text = view.lowered()
-            if len(text) > LONG:
-                pieces: Iterable[str] = [gram for gram in self._grams if gram in text]
-            else:
-                pieces = self._grams.keys() & {text[i : i + GRAM] for i in range(len(text) - GRAM + 1)}
+        for name, grams in self._grams.items():
+            text = view.lowered() if name == "user_text" else view.system_text.lower()
+            pieces = [gram for gram in grams if gram in text] if len(text) > LONG else grams.keys() & _pieces(text)
             for gram in pieces:
-                found.update(self._grams[gram])
+                found.update(grams[gram])
         places = sorted([*self._rest, *found]) if found else self._rest
         return [self.rules[n] for n in places]
 
