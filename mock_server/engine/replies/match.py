@@ -8,7 +8,8 @@ from mock_server.engine.patterns import Text, found, like
 from mock_server.engine.replies.rules import Count, ReplyMatch, ToolResultMatch, Words
 
 if TYPE_CHECKING:
-    from mock_server.engine.replies.table import Chosen, Replies
+    from mock_server.engine.replies.armed import Chosen
+    from mock_server.engine.replies.table import Replies
 
 TEXT = frozenset({"text", "json"})
 VECTORS = frozenset({"embedding", "embeddings"})
