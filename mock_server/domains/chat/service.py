@@ -81,7 +81,7 @@ def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> 
     if chosen is not None and not chosen.shipped:
         _override(completion, chosen, view)
     if call.world.limits.on:
-        call.spend(completion.prompt_tokens + completion.completion_tokens)
+        call.spend(completion.prompt_tokens + completion.spent()[0])
     return completion
 
 
