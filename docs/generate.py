@@ -1,4 +1,4 @@
-"""Writes what README.md and docs/ take from code: `python docs/generate.py`. A test fails when it has not been run."""
+"""Writes what the documents take from code: `python docs/generate.py`. A test fails when it has not been run."""
 
 import re
 import sys
@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever
 
 import typer
 
+from docs.coverage import DOCS, coverage
 from mock_server.base.quirks import PROFILES, TABLE
 from mock_server.base.settings import options
 from mock_server.cli import HOMES, cli
@@ -93,3 +94,4 @@ def generate(text: str, parts: Any = (("settings", settings), ("quirks", quirks)
 if __name__ == "__main__":
     README.write_text(generate(README.read_text()))
     COMMAND_LINE.write_text(generate(COMMAND_LINE.read_text(), [("commands", commands)]))
+    (DOCS / "coverage.md").write_text(coverage())

@@ -243,6 +243,7 @@ def config(app: Any, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=75,  # clients keep an idle connection for 5 s too, and would meet ours as it closes
         timeout_graceful_shutdown=settings.drain,  # type: ignore[arg-type]
         ws_ping_interval=None,  # a half-open socket must stay one
         ws_max_size=settings.max_frame_bytes,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mock_server import catalogue
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -42,10 +44,18 @@ def statuses(http, url: str) -> set[int]:
 
 
 def test_generated_parts_are_current():
-    sys.path.insert(0, str(ROOT / "docs"))
-    from generate import generate
+    from docs.generate import generate
 
     assert generate(README) == README, "run: python docs/generate.py"
+
+
+def test_the_coverage_page_is_current_and_counts_every_emulated_operation():
+    from docs.coverage import coverage
+
+    page = (ROOT / "docs" / "coverage.md").read_text()
+
+    assert coverage() == page, "run: python docs/generate.py"
+    assert page.count("\n| `") == sum(o.room is not None and not o.raw for o in catalogue.operations())
 
 
 def test_every_block_is_run_or_excused():
@@ -103,10 +113,16 @@ def test_the_reply_file_works(start, tmp_path):
     (tmp_path / "replies" / "mine.yaml").write_text(fixture)
 
     client = start(fixtures=(tmp_path,))
-    choice = client.chat("What is the weather like?").json()["choices"][0]
+    choice = client.chat("What is the weather in Chicago?").json()["choices"][0]
+    call = choice["message"]["tool_calls"][0]
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "windy"}
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "tool_calls": [call]}, result]
+    told, refused = (client.post("/ai/openai/chat/completions", {"messages": talk}) for _ in range(2))
 
     assert choice["finish_reason"] == "tool_calls"
-    assert choice["message"]["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"city": "Chicago"}'}
+    assert call["function"] == {"name": "get_weather", "arguments": '{"city": "Chicago"}'}
+    assert told.json()["choices"][0]["message"]["content"] == "It is windy."
+    assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
 
 
 def test_the_transcript_file_works(start, tmp_path):

@@ -55,10 +55,10 @@ class Settings:
     fixtures: tuple[Path, ...] = _option(
         (), "Folder with your own fixtures, laid out like the shipped one; read before it.", metavar="DIR", many=True
     )
-    strict: bool = _option(False, "Refuse a chat that none of your own replies fits, and say which came nearest.")
     faults: tuple[Path, ...] = _option(
         (), "File of fault rules in force for every account; read again when it changes.", metavar="FILE", many=True
     )
+    strict: bool = _option(False, "Refuse a chat that none of your own replies fits, and say which came nearest.")
     replay_pace: float | None = _option(
         None, "Play recordings as fast as they came (1), or so many times as fast; without it at once.", metavar="TIMES"
     )

@@ -39,7 +39,7 @@ class Guard(Protocol):
     def plain(self) -> bool:
         """Nothing happens between parsing and the service."""
 
-    def after_parse(self, body: Any) -> Response | None: ...
+    def after_parse(self, values: dict[str, Any]) -> Response | None: ...
 
     def once(self, run: Callable[[], Awaitable[Response]]) -> Awaitable[Response]: ...
 
@@ -96,7 +96,7 @@ def guarded(endpoint: Endpoint) -> Endpoint:
     @functools.wraps(endpoint)
     async def run(**values: Any) -> Response:
         call: Guard = values["call"]
-        answer = call.after_parse(values.get("body"))
+        answer = call.after_parse(values)
         if answer is not None:
             return answer
         if call.exchange.keyed is not None:

@@ -178,7 +178,13 @@ def _choice(
         if reply is not None and reply.refusal is not None:
             choice.refusal = tokenize(fill(reply.refusal, view))
             return choice
-    text = quoted if quoted is not None else _text(request, reply, view, _variant(call, request.seed, index))
+    variant = _variant(call, request.seed, index)
+    if quoted is not None:
+        text = quoted
+    elif reply is not None and reply.text is not None and view.chosen is not None and not view.chosen.shipped:
+        text = _canned(reply, view, variant)  # the user's own words, whatever shape was asked for
+    else:
+        text = _text(request, reply, view, variant)
     choice.tokens = tokenize(_stopped(text, request.stop))
     return choice
 
