@@ -89,7 +89,8 @@ class World(Snapshotted):
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
         self.snapshots = Snapshots(settings.objects(), ROOM * settings.max_snapshot_bytes)
-        self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
+        # What a domain reads once from fixtures or makes again at will, under a name of its own.
+        self.cache: dict[str, Any] = {}
         if settings.db is not None:
             _ = self.store
         if settings.data is not None:
