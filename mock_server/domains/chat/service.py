@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mock_server.base.errors import BadRequest, Invalid, Issue, NotFound
-from mock_server.base.schema import instance
+from mock_server.base.schema import SchemaError, instance
 from mock_server.domains.chat.completion import Choice, Completion, count_prompt, tokenize
 from mock_server.domains.chat.wire import ChatRequest, Function, NamedTool
 from mock_server.domains.models import service as models
@@ -140,11 +140,11 @@ def _calls(call: Call, index: int, called: list[tuple[str, dict[str, Any]]]) -> 
 
 
 def _fitting(schema: dict[str, Any]) -> Any:
-    """A value that fits a schema. Raises BadRequest where the schema makes no sense."""
+    """A value that fits a schema. Raises BadRequest for one that nothing fits."""
     try:
         return instance(schema)
-    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
-        raise BadRequest("The JSON schema cannot be satisfied: it is not a valid schema.") from None
+    except SchemaError as error:
+        raise BadRequest(f"The JSON schema cannot be satisfied: {error}.") from None
 
 
 def _json(value: Any) -> str:
