@@ -8,9 +8,10 @@ import pytest
 from mock_server.base.regex import RegexError, compiled
 
 PATTERNS = [
-    r"^\d{3}-[A-Z]+$", r"(a|b)*c", r"^(?=.*\d)(?=.*[a-z]).{8,}$", r"^(\w)(\w)\2\1$", r"\bcat\b", r"(?i)^hello$", 
+    r"^\d{3}-[A-Z]+$", r"(a|b)*c", r"^(?=.*\d)(?=.*[a-z]).{8,}$", r"^(\w)(\w)\2\1$", r"\bcat\b", r"(?i)^hello$",
     r"^[^aeiou\s]{5}$",
-    r"^a+?b*?c{2,3}?$", r"^(?!.*\.\.)[a-z.]+$", r"(?<!x)y$", r"^(?:[A-Z]{2}\d{2})(?:-[A-Z]{2}\d{2})*$", r"^\S+@\S+\.\w{2,}$", r"[\u0400-\u04ff]+",
+    r"^a+?b*?c{2,3}?$", r"^(?!.*\.\.)[a-z.]+$", r"(?<!x)y$", r"^(?:[A-Z]{2}\d{2})(?:-[A-Z]{2}\d{2})*$", r"^\S+@\S+\.\w{2,}$",
+    r"[\u0400-\u04ff]+",
     r"^(?>ab|a)c$", r"^a++b$", r"(?s)^.\n.$", r"(?m)^x$", r"^(|a)$", r"\.pdf$", r"^(?P<y>\d{4})/(?P=y)$",
 ]  # fmt: skip
 HOSTILE = [
