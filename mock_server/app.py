@@ -72,6 +72,7 @@ class App:
         from mock_server.domains.text_to_speech import voices
 
         self.world.replies.load()
+        self.world.plans.load()
         models.read(self.world)
         embedding_models.read(self.world)
         speech_to_text.read(self.world)
@@ -110,8 +111,9 @@ class App:
             ),
             Cors,
             partial(
-                Gate, operations=self.operations, accounts=world.accounts, faults=world.faults, clock=world.clock,
-                enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
+                Gate, operations=self.operations, accounts=world.accounts, limits=world.limits, faults=world.faults,
+                replies=world.replies, enter=self.enter, max_json=settings.max_json_bytes,
+                max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip
         app: ASGIApp = self.api
@@ -132,7 +134,7 @@ class App:
         self.world.create_tables()  # before the room counts as open: it may fail
         self._rooms[room] = router
         self.api.include_router(router, tags=[room])
-        routes: dict[str, Any] = {route.operation_id: route for route in router.routes}  # type: ignore[attr-defined]
+        routes: dict[str, Any] = {getattr(r, "operation_id", None) or r.name: r for r in router.routes}  # type: ignore[attr-defined]
         for operation in self.operations.all.values():
             if operation.room == room:
                 operation.handler = routes[operation.id].lean

@@ -208,10 +208,10 @@ GET    std    reports  /v2/legacy/reporting/batch_detail_records/speech_to_text/
 GET    std    reports  /v2/legacy/reporting/usage_reports/speech_to_text                          legacy.reporting.usage_reports.retrieve_speech_to_text
 POST   std    messages /v2/messages                                                               messages.send
 GET    stt    speech_to_text /v2/speech-to-text/providers                                         speech_to_text.list_providers
-GET    stt    -        /v2/speech-to-text/transcription                                           speech_to_text.retrieve_transcription
+GET    stt    speech_to_text /v2/speech-to-text/transcription                                     speech_to_text.retrieve_transcription
 WS     stt    -        /v2/speech-to-text/transcription                                           speech_to_text.transcribe
 POST   map    text_to_speech /v2/text-to-speech                                                   text_to_speech.generate
-GET    std    -        /v2/text-to-speech/speech                                                  text_to_speech.retrieve_speech
+GET    std    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.retrieve_speech
 POST   map    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.generate_speech
 WS     std    -        /v2/text-to-speech/speech                                                  text_to_speech.stream
 GET    std    text_to_speech /v2/text-to-speech/speech/{audio_id}                                 text_to_speech.retrieve_audio
@@ -245,6 +245,8 @@ IDEMPOTENT = frozenset(
         "tools.create",
     }
 )
+# Those whose answers have a `usage` of a chat, which limits of tokens count.
+METERED = frozenset({"chat.create_completion", "openai.chat.create_completion"})
 
 
 def operations() -> Iterator[Operation]:
@@ -255,5 +257,5 @@ def operations() -> Iterator[Operation]:
         method = "GET" if method == "WS" else method
         yield Operation(
             id, method, path, dialect, None if room == "-" else room, kind, id in UPLOADS, id in IDEMPOTENT,  # type: ignore[arg-type]
-            raw=dialect == "s3", signed=dialect == "s3",
+            raw=dialect == "s3", signed=dialect == "s3", metered=id in METERED,
         )  # fmt: skip

@@ -137,6 +137,8 @@ def _add_errors(operation: dict[str, Any], dialect: str) -> None:
         ]  # FastAPI's way to say that nothing is known of it; ours are answers without a body
     for status, text in SHARED.items():
         responses.setdefault(str(status), _answer(text, "Errors"))
+    if "426" in responses:
+        responses["426"] = _answer(responses["426"]["description"], "Errors")
     shape = {"fa": "HTTPValidationError", "bucket": "HTTPValidationError", "map": "ErrorMap"}.get(dialect, "Errors")
     if dialect == "bucket":
         responses["404"] = _answer(SHARED[404], "BucketNotFoundError")

@@ -21,6 +21,8 @@ from mock_server.app import App, create_app
 from mock_server.base.errors import ApiError, BadRequest, MethodNotAllowed, render
 from mock_server.base.settings import Settings
 
+LINGER = 2.0  # seconds in which a client may read why its frame was refused
+
 
 class PortInUse(RuntimeError):
     """The address cannot be listened on: one sentence for a person."""
@@ -89,8 +91,11 @@ class HttpProtocol(HttpToolsProtocol):
 class SocketProtocol(WebSocketsSansIOProtocol):
     """As above for sockets; a handshake that is none is told so in the vendor's envelope, where uvicorn has plain text."""
 
+    deaf = False
+
     async def run_asgi(self) -> None:
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
+        self.scope["mock.deafen"] = self.deafen  # type: ignore[typeddict-unknown-key]
         await super().run_asgi()
 
     def send_500_response(self) -> None:
@@ -103,12 +108,44 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         detail = (response.body or b"").decode("utf-8", "replace").strip()
         self._refuse(MethodNotAllowed() if response.status_code == 405 else BadRequest(detail))
 
+    def deafen(self) -> None:
+        """From now on whatever comes is dropped unread: no ping is answered, no close. That the client left is noticed."""
+        self.deaf = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
+        if self.deaf or self.conn.parser_exc is not None:
+            return
         super().data_received(data)
         if (
             not (self.handshake_initiated or self.handshake_complete) and self.conn.handshake_exc is not None
         ):  # uvicorn would wait for ever
             self._refuse(BadRequest(f"This is no WebSocket handshake: {self.conn.handshake_exc}."))
+
+    def handle_parser_exception(self) -> None:
+        """A frame that is too large, or none: told in a close frame, which a reset would overtake if we hung up at once."""
+        told = self.conn.close_sent
+        assert told is not None
+        self.queue.put_nowait(
+            {"type": "websocket.disconnect", "code": told.code, "reason": told.reason, "mock.by": "server"}  # type: ignore[arg-type]
+        )
+        self.close_sent = self.disconnected = True  # whoever is sending now is told that nobody is there
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_timer = self.loop.call_later(LINGER, self.transport.close)
+        self.transport.resume_reading()  # what still comes is discarded
+
+    def handle_ping(self) -> None:
+        """Who pings without reading is not read from: the answers would pile up."""
+        super().handle_ping()
+        if not self.writable.is_set():
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
 
     def _refuse(self, error: ApiError) -> None:
         self.handshake_complete = self.close_sent = True
@@ -183,7 +220,8 @@ def config(app: App, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=settings.drain,  # type: ignore[arg-type]
         ws_ping_interval=None,  # a half-open socket must stay one
-        ws_per_message_deflate=False,
+        ws_max_size=settings.max_frame_bytes,
+        ws_per_message_deflate=settings.compression,
     )
 
 

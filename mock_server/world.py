@@ -1,6 +1,6 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,21 +9,26 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 
 from mock_server.base.clock import Clock
+from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
+from mock_server.base.jobs import Kind
+from mock_server.base.plan import Plan
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
-from mock_server.engine.answers import Stream
+from mock_server.engine.answers import Instead, Stream
 from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
-from mock_server.engine.faults import Faults
-from mock_server.engine.gate import fire
+from mock_server.engine.faults.table import Faults
 from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
+from mock_server.engine.limits import Limits
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
-from mock_server.engine.replies import Replies, ReplyRule, View
+from mock_server.engine.plans import Plans, asked
+from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
 from mock_server.engine.route import current_call
+from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
@@ -47,14 +52,16 @@ class World:
         self.quirks: Mapping[str, bool] = settings.quirks()
         self.clock = clock or Clock(settings.start())
         self.ids = ids or Ids(settings.seed)
-        self.accounts = Accounts(self.clock, settings.api_key)
-        self.faults = Faults()
-        self.replies = Replies(settings.fixtures, shipped_fixtures())
+        self.accounts = Accounts(self.clock, settings.api_key, settings.states())
+        self.limits = Limits(settings.limits())
+        self.faults = Faults(self.ids, self.clock, typed_frames=self.quirks["frames_typed"])
+        self.replies = Replies(settings.fixtures, shipped_fixtures(), self.ids, self.clock.machine.monotonic)
+        self.plans = Plans(settings.fixtures)
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
         self.outbox = Outbox(self.clock)
-        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids)
+        self.webhooks = Webhooks(self.outbox, self.egress, self.clock, self.ids, self.faults)
         self.worker = Worker()
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
@@ -94,12 +101,18 @@ class World:
         self.vectors.reset(account.id if account else None)
         if account is not None:
             account.reset()
-            self.faults.clear(account.id)
+            self.accounts.restore_state(account)
+            self.limits.clear(account.id)
+            self.plans.clear(account.id)
+            self.faults.reset(account.id)
+            self.replies.reset(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
         else:
             self.clock.reset()
             self.accounts.reset()
+            self.limits.reset()
+            self.plans.reset()
             self.faults.reset()
             self.replies.reset()
             self.ring.reset()
@@ -129,6 +142,9 @@ class World:
             if (folder / name).is_file():
                 return folder / name
         return shipped_fixtures() / name
+
+
+CONTEXT = b"x-mock-context"
 
 
 class Call:
@@ -161,18 +177,94 @@ class Call:
         """A UUID for the next thing of a kind that is not kept in the store."""
         return self.world.ids.uuid(self.account.id, kind, self.account.next(kind))
 
-    def choose(self, model: str, user_text: str, system_text: str = "") -> tuple[ReplyRule | None, View]:
-        """The reply that the rules choose, noted in the journal, and the view it was chosen by."""
-        operation = self.exchange.operation
+    def choose(
+        self,
+        model: str,
+        user_text: str,
+        system_text: str = "",
+        *,
+        takes: frozenset[str] = TALK,
+        required: bool = False,
+        request: Any = None,
+        turn: int = 0,
+        tool_result: ToolResult | None = None,
+        tools: Sequence[str] = (),
+        response_format: str = "",
+        schema_name: str = "",
+        metadata: Mapping[str, str] | None = None,
+        language: str = "",
+    ) -> tuple[Chosen | None, View]:
+        """The reply that the rules choose, noted in the journal, and the view it was chosen by.
+
+        `takes` are the kinds of replies that the domain can render. With `required`, and where the server is strict, a
+        request that no reply of the user's fits is refused. Raises BadRequest, the error that the reply is to be, and
+        Instead for its silence.
+        """
+        exchange, replies = self.exchange, self.world.replies
+        operation = exchange.operation
         assert operation is not None
         view = View(operation.id, operation.room or "", model, user_text, system_text)
-        rule = self.world.replies.choose(view)
-        self.exchange.reply = rule.id if rule else "default"
-        return rule, view
+        view.account, view.takes, view.request, view.turn = self.account, takes, request, turn
+        view.tool_result, view.tools, view.language = tool_result, tools, language
+        view.response_format, view.schema_name = response_format, schema_name
+        if metadata:
+            view.metadata = metadata
+        if (context := exchange.headers.get(CONTEXT)) is not None:
+            view.context = context.decode("latin-1")
+        chosen = replies.choose(view)
+        exchange.reply = chosen.id if chosen else "default"
+        if chosen is None or chosen.shipped:
+            strict = required and self.world.settings.strict
+            if strict or replies.has_own():
+                self._unmatched(view, strict)
+        elif chosen.fault is not None or chosen.reply.headers is not None:
+            self._dress(chosen)
+        return chosen, view
+
+    def _unmatched(self, view: View, strict: bool) -> None:
+        """Tell which of the user's replies came nearest. Raises BadRequest where one had to fit."""
+        exchange = self.exchange
+        exchange.near_misses = near = self.world.replies.near_misses(view)
+        nearest = f" Nearest: {'; '.join(near)}." if near else ""
+        if strict:
+            exchange.reply = ""
+            raise BadRequest(f"No reply of yours fits this request, and the server is strict.{nearest}")
+        if near:
+            self.world.replies.tell(f"{view.operation}: no reply of yours fits, {exchange.reply!r} answers.{nearest}")
+
+    def _dress(self, chosen: Chosen) -> None:
+        """The headers of a reply, and what goes wrong with it."""
+        exchange, reply = self.exchange, chosen.reply
+        wire = exchange.wire
+        if chosen.fault is not None and wire is not None and wire.fired is None:
+            wire.fired = chosen.misfire(exchange, self.world.ids)
+            if (answer := wire.instead()) is not None:
+                raise Instead(answer)
+        headers = reply.headers or {}
+        exchange.more_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    def draw(self) -> float:
+        """A number in [0, 1), the account's next."""
+        return self.world.ids.draw(self.account.id, "draw", self.account.next("draw"))
 
     def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
         return Stream(events, waits, self.world.clock, self.account.timeline)
+
+    def plan(self, kind: Kind) -> Plan:
+        """How a job that this request makes will go. Raises BadRequest for a header that cannot be read."""
+        plan = asked(self.exchange, kind)
+        if plan is None and self.exchange.wire is not None and (ending := self.exchange.wire.job) is not None:
+            plan = kind.spoilt(ending)
+        return plan or self.world.plans.of(self.account.id, kind)
+
+    def spend(self, tokens: int) -> None:
+        """Count what a chat came to towards the account's limits of tokens."""
+        self.world.limits.spend(self.exchange, tokens)
+
+    def pump(self, session: Session) -> Pump:
+        """What carries a socket's session, by the account's clock."""
+        return Pump(session, self.world.clock, self.account.timeline)
 
     def url(self, path: str) -> str:
         """The address of a path on this server, as the client reached it."""
@@ -194,11 +286,12 @@ class Call:
 
     def after_parse(self, body: Any) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error."""
-        faults = self.world.faults
-        if not faults.rules:
+        wire = self.exchange.wire
+        if wire is None or wire.fired is not None:
             return None
-        effect = faults.after_parse(self.exchange, getattr(body, "model", None))
-        return None if effect is None else fire(self.exchange, effect, self.world.clock)
+        wire.fired = self.world.faults.after_parse(self.exchange, body)
+        answer: Response | None = wire.instead()
+        return answer
 
 
 CallDep = Annotated[Call, Depends(current_call)]

@@ -117,6 +117,7 @@ MET: dict[str, tuple[int, str, str, Ask]] = {
     "unknown path": (404, "10005", "Resource not found", lambda c: c.get("/ai/no/such/path")),
     "wrong method": (405, "10030", "Method not allowed", lambda c: c.request("DELETE", "/ai/models")),
     "not emulated": (501, "10005", "Resource not found", lambda c: c.get("/ai/assistants")),
+    "no upgrade": (426, "10015", "Bad Request", lambda c: c.get(SOCKETS[1])),
     "too large": (413, "10015", "Bad Request", lambda c: send(c, b" " * (4 * 1024 * 1024 + 1))),
 }
 

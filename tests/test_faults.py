@@ -128,7 +128,8 @@ def test_times_counts_per_account_and_header_value(client):
         "",
         "oops",
         "200",
-        "418",
+        "600",
+        "099",
         "429;times=0",
         "429;times=x",
         "429;retry-after=soon",
@@ -227,7 +228,9 @@ def test_the_bare_magic_keys_work_and_a_name_makes_them_ones_own(start):
     assert statuses(server.as_key("mock-fault-429-twice-mytest"), 3) == [429, 429, 200]
 
 
-@pytest.mark.parametrize("key", ["mock-fault-", "mock-fault-418-x", "mock-fault-4290", "mock-fault-429x"])
+@pytest.mark.parametrize(
+    "key", ["mock-fault-", "mock-fault-399-x", "mock-fault-600", "mock-fault-4290", "mock-fault-429x"]
+)
 def test_a_magic_key_that_cannot_be_read_is_400_and_names_the_statuses(client, key):
     answer = client.as_key(key).get("/ai/models")
     assert answer.status_code == 400 and "429" in answer.json()["errors"][0]["detail"]
@@ -369,13 +372,38 @@ def test_a_rule_without_a_name_never_takes_the_place_of_a_named_one(start):
 MALFORMED: list[tuple[Any, int, str]] = [
     ({}, 422, "effect"),
     ({"effect": {}}, 422, "status or timeout"),
-    ({"effect": {"status": 418}}, 422, "status is one of"),
-    ({"effect": {"status": 429, "timeout": 5}}, 422, "status or timeout"),
+    ({"effect": {"status": 199}}, 422, "200"),
+    ({"effect": {"status": 204}}, 422, "give the body"),
+    ({"effect": {"timeout": 1, "delay": 1}}, 422, "by itself"),
+    ({"effect": {"hang": True, "disconnect": True}}, 422, "not both"),
+    ({"effect": {"detail": "x"}}, 422, "goes with status"),
+    ({"effect": {"close": 1006}}, 422, "1006"),
+    ({"effect": {"close": 1011, "drip": 10}}, 422, "not for both"),
+    ({"effect": {"cut": "3 apples"}}, 422, "100 bytes"),
+    ({"effect": {"at": "3 chunks", "status": 500}}, 422, "at goes with"),
+    ({"effect": {"delay": [3, 1]}}, 422, "the least of it first"),
+    ({"effect": {"delay": True}}, 422, "a wait is"),
+    ({"effect": {"headers": {"content-length": "1"}}}, 422, "not for a rule"),
+    ({"effect": {"headers": {"a": "b\r\nc: d"}}}, 422, "header can carry"),
+    ({"effect": {"headers": {"a b": "c"}}}, 422, "no name of a header"),
+    ({"effects": []}, 422, "effects"),
+    ({"effects": [429, "oops"]}, 422, "oops"),
+    ({"effect": "429", "effects": [429]}, 422, "either"),
+    ({"effect": {"status": 500}, "probability": 1.5}, 422, "probability"),
+    ({"effect": {"status": 500}, "between": {"from": "noon"}}, 422, "ISO 8601"),
+    ({"effect": {"status": 500}, "match": {"user_text": {"regex": "("}}}, 422, "unclosed"),
+    ({"effect": {"status": 500}, "match": {"user_text": {}}}, 422, "at least one"),
+    ({"effect": {"status": 500}, "match": {"kind": "webhook", "path": "*"}}, 422, "a webhook has no path"),
+    ({"effect": {"hang": True}, "match": {"kind": "webhook"}}, 422, "a webhook has no hang"),
+    ({"effect": {"status": 500}, "match": {"event": "*"}}, 422, "kind webhook"),
+    ({"effect": {"close": 1011}, "match": {"kind": "http"}}, 422, "kind of exchange"),
+    ({"effect": {"cut": "1 frame"}, "match": {"kind": "socket", "stream": True}}, 422, "no body"),
+    ({"effect": {"status": 429, "timeout": 5}}, 422, "status or timeout, not both"),
     ({"effect": {"timeout": -1}}, 422, "timeout"),
     ({"effect": {"status": 429, "retry_after": "soon"}}, 422, "retry_after"),
     ({"effect": "oops"}, 422, "oops"),
     ({"effect": "429;times=0"}, 422, "times"),
-    ({"effect": 429}, 422, "effect"),
+    ({"effect": True}, 422, "effect"),
     ({"effect": {"status": 500}, "times": 0}, 422, "times"),
     ({"effect": {"status": 500}, "match": {"colour": "red"}}, 422, "colour"),
     ({"effect": {"status": 500}, "match": "POST"}, 422, "match"),

@@ -58,7 +58,6 @@ def document(url: str, folder: Path) -> Path:
         for operation in item.values():
             kept = [p for p in operation.get("parameters", []) if p["name"] != "Idempotency-Key"]
             operation["parameters"] = kept
-    del schema["paths"]["/v2/text-to-speech/speech"]  # its GET is the socket's, which is known and answers 501 so far
     path = folder / "openapi.json"
     path.write_text(json.dumps(schema))
     return path

@@ -22,8 +22,9 @@ import mock_server
 from mock_server import Settings, catalogue, create_app
 from mock_server.app import App
 from mock_server.base.clock import Clock, Machine
+from mock_server.base.limits import Limit
 from mock_server.base.settings import options
-from mock_server.engine.faults import Rule
+from mock_server.engine.faults.rules import Rule
 from mock_server.engine.route import LeanRoute
 from mock_server.world import World
 
@@ -266,7 +267,8 @@ def test_a_reset_account_is_as_new_and_others_keep_theirs(still_app: Callable[[]
 
     assert account.counters == {}
     assert account.timeline.now() == app.world.clock.server.now()
-    for name in ("faults", "ring", "store"):
+    assert account.state == "active"
+    for name in ("faults", "limits", "plans", "ring", "store"):
         assert account.id not in str(state(app.world)[name])
     assert state(app.world)["store"] == state(alone.world)["store"]
     assert len(list(app.world.ring.newest_first())) == len(list(alone.world.ring.newest_first()))
@@ -290,6 +292,9 @@ def use(app: App, key: str) -> None:
     account.timeline.advance(60)
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
+    world.plans.put({"fine_tuning": "failed"}, account.id)
+    world.limits.put([Limit(5, 60.0)], account.id)
+    world.accounts.set_state(account, "read-only")
     world.vectors.entry(account.id, "bucket")
     with world.blobs.writer(account.id) as writer:
         world.blobs.keep(account.id, writer)

@@ -172,10 +172,6 @@ def test_the_same_request_gives_the_same_bytes(start):
     assert speak(start(), "Once more.") == speak(start(), "Once more.")
 
 
-def test_the_socket_path_is_not_taken(client):
-    assert client.get(SPEECH).status_code == 501
-
-
 def test_voices(client):
     voices = client.get("/text-to-speech/voices").json()["voices"]
 

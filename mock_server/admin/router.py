@@ -10,18 +10,21 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
+from mock_server.admin import account, limits, plans
 from mock_server.admin.wire import ClockChange, Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, NotFound, render
-from mock_server.engine.faults import Rule, like
+from mock_server.engine.faults.rules import Rule
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
+from mock_server.engine.patterns import like
 from mock_server.world import AccountDep, World, WorldDep
 
 TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
 router = APIRouter(prefix="/_mock")
+PARTS = (limits.router, account.router, plans.router)  # what has a file of its own
 
 
 @router.get("/health")
@@ -82,7 +85,7 @@ async def clear_requests(world: WorldDep, account: AccountDep) -> dict[str, Any]
 @router.get("/faults")
 async def list_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
     """The fault rules in force, in the order they are tried."""
-    return {"data": [a.describe() for a in world.faults.rules if account is None or a.account in (None, account.id)]}
+    return {"data": world.faults.visible_to(account.id if account else None)}
 
 
 @router.post("/faults")
@@ -94,9 +97,7 @@ async def add_fault(world: WorldDep, account: AccountDep, rule: Rule) -> dict[st
 @router.delete("/faults")
 async def clear_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
     """Take out the account's fault rules, or all."""
-    before = len(world.faults.rules)
-    world.faults.clear(account.id if account else None)
-    return {"deleted": before - len(world.faults.rules)}
+    return {"deleted": world.faults.clear(account.id if account else None)}
 
 
 @router.delete("/faults/{id}")
@@ -110,7 +111,7 @@ async def remove_fault(world: WorldDep, account: AccountDep, id: str) -> dict[st
 @router.get("/replies")
 async def list_replies(world: WorldDep) -> dict[str, Any]:
     """The reply rules in force, in the order they are tried."""
-    rules = [rule.model_dump(mode="json", by_alias=True, exclude_unset=True) for rule in world.replies.all()]
+    rules = world.replies.listed(None)
     return {"data": rules}
 
 
@@ -246,7 +247,7 @@ def create_admin(world: World, operations: Operations, rooms: Sequence[APIRouter
     )
     app.state.world = world
     app.state.operations = operations
-    for part in (router, *rooms):
+    for part in (router, *PARTS, *rooms):
         app.include_router(part)
 
     @app.exception_handler(ApiError)

@@ -105,6 +105,7 @@ class AuthorizationFailed(ApiError):
 
 
 class FeatureNotEnabled(AuthorizationFailed):
+    s3_code = "UserSuspended"
     code, title, default_detail = "20015", "Feature not enabled", "User account is not enabled for inference."
 
 

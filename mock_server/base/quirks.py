@@ -97,6 +97,26 @@ TABLE: tuple[Quirk, ...] = (
         "live",
     ),
     _quirk(
+        "frames_typed",
+        "every frame that a socket sends has a `type`, as the official SDK needs to tell them apart",
+        "public OpenAPI document and SDK 4.189.0; the live service was seen to send none, 2026-07 to 2026-10",
+        "spec",
+        "stub",
+    ),
+    _quirk(
+        "parameters_refused_in_a_frame",
+        "a socket with a bad query parameter is opened, told so in one error frame and closed with 1000; else its "
+        "handshake is denied",
+        "vendor's pages on speech-to-text sockets, and seen live 2026-09; of text-to-speech not captured",
+        "live",
+    ),
+    _quirk(
+        "plain_get_on_sockets_accepted",
+        "a plain GET on a socket's path answers an empty 200 instead of 426",
+        "this project: for the vendor SDK's own tests, which send one and expect success",
+        "stub",
+    ),
+    _quirk(
         "speech_as_accepted",
         "speech is answered as base64 in JSON, whatever output_type says, where Accept is exactly application/json",
         "this project: for the vendor SDK's own tests, which expect JSON; the SDK sends that Accept for audio, too",

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from mock_server.base import quirks
+from mock_server.base import limits, quirks, states
 from mock_server.base.clock import EARLIEST, LATEST, parse_instant
+from mock_server.base.limits import Limit
 from mock_server.base.quirks import Profile
+from mock_server.base.states import State
 
 LONGEST = 24 * 3600.0  # seconds that any wait may take
 
@@ -50,10 +52,21 @@ class Settings:
     fixtures: tuple[Path, ...] = _option(
         (), "Folder with your own fixtures, laid out like the shipped one; read before it.", metavar="DIR", many=True
     )
+    strict: bool = _option(False, "Refuse a chat that none of your own replies fits, and say which came nearest.")
     seed: int = _option(0, "Seed of ids and draws: the same seed, clock and requests give the same bytes.")
     api_key: tuple[str, ...] = _option(
         (), "Accept only these API keys; without it any non-empty key is its own account.", metavar="KEY", many=True
     )
+    account_state: tuple[str, ...] = _option(
+        (),
+        "State of an account: active, revoked, forbidden, without-funds or read-only.",
+        metavar="KEY=STATE",
+        many=True,
+    )
+    rate_limit: tuple[str, ...] = _option(
+        (), "Limit of every account: 20/second, openai.chat.*=5/minute (an operation), tokens=10000/minute (of chats).",
+        metavar="LIMIT", many=True,
+    )  # fmt: skip
     admin_token: str | None = _option(
         None, "Ask for this token in the header x-mock-admin-token on /_mock.", metavar="TOKEN"
     )
@@ -72,6 +85,10 @@ class Settings:
     )
     tokens_per_second: float | None = _option(None, "Pace streamed replies; without it they come at once.", metavar="N")
     time_to_first_token: float = _option(0.0, "Seconds before the first token of a streamed reply.", metavar="SECONDS")
+    realtime: bool = _option(
+        False, "Pace audio as a real engine would, by the account's clock; without it it comes at once."
+    )
+    compression: bool = _option(False, "Offer permessage-deflate to sockets.")
     max_json_bytes: int = _option(
         4 * 1024 * 1024, "Largest JSON body that is read; a larger one answers 413.", metavar="BYTES"
     )
@@ -81,6 +98,9 @@ class Settings:
     max_object_bytes: int = _option(
         1024 * 1024 * 1024, "Largest object, or part of one, that is put into a bucket.", metavar="BYTES"
     )
+    max_frame_bytes: int = _option(
+        16 * 1024 * 1024, "Largest frame that a socket reads; a larger one closes it with 1009.", metavar="BYTES"
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -88,6 +108,14 @@ class Settings:
     def quirks(self) -> Mapping[str, bool]:
         """Every quirk's value: the profile's, overridden by `quirk`."""
         return quirks.resolve(self.profile, [_parse_quirk(text) for text in self.quirk])
+
+    def limits(self) -> tuple[Limit, ...]:
+        """The rate limits of every account that has none of its own."""
+        return limits.parse_all(self.rate_limit)
+
+    def states(self) -> Mapping[str, State]:
+        """The state of each account that was given one, by its key."""
+        return dict(states.parse(text) for text in self.account_state)
 
     def objects(self) -> Path | None:
         """The folder for object bytes, None for memory. Rows that are kept need bytes that are kept."""
@@ -110,6 +138,11 @@ def check(settings: Settings) -> None:
         settings.quirks()
     except ValueError as error:
         raise SettingsError(f"--quirk: {error}.") from None
+    for option, read in (("rate-limit", settings.limits), ("account-state", settings.states)):
+        try:
+            read()
+        except ValueError as error:
+            raise SettingsError(f"--{option}: {error}.") from None
     try:
         if (start := settings.start()) is not None and not EARLIEST <= start <= LATEST:
             raise ValueError
@@ -136,7 +169,7 @@ def check(settings: Settings) -> None:
             raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
     if settings.tokens_per_second is not None and not 0.001 <= settings.tokens_per_second < math.inf:
         raise SettingsError("--tokens-per-second is at least 0.001; leave it out for no pacing.")
-    for name in ("max_json_bytes", "max_upload_bytes", "max_object_bytes"):
+    for name in ("max_json_bytes", "max_upload_bytes", "max_object_bytes", "max_frame_bytes"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} is at least 1.")
     _check_paths(settings)

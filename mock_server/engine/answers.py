@@ -57,6 +57,13 @@ def of_error(error: ApiError, dialect: Dialect) -> Ready:
     return answer
 
 
+class Instead(Exception):
+    """Raised where the answer is another than the one being made."""
+
+    def __init__(self, answer: Response) -> None:
+        self.answer = answer
+
+
 class Chunks(Response):
     """Bytes that go out piece by piece. `size` is how many there are in all; without it they are sent chunked."""
 
@@ -108,26 +115,6 @@ class Stream(Response):
                     return
                 await send({"type": "http.response.body", "body": event, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-        finally:
-            left.cancel()
-
-
-class Silence(Response):
-    """No answer: waits by the account's clock, then closes the connection before any byte."""
-
-    def __init__(self, seconds: float, clock: Clock, timeline: Timeline) -> None:
-        self.status_code = 0
-        self.raw_headers = []
-        self.background = None
-        self._seconds, self._clock, self._timeline = seconds, clock, timeline
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = asyncio.ensure_future(disconnected(receive))
-        try:
-            if await self._clock.sleep(self._timeline, self._seconds, until=left):
-                scope["mock.exchange"].ended = "cut"
-                scope["mock.hang_up"]()  # set by our uvicorn protocols, serve.py
-            await left
         finally:
             left.cancel()
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.types import Receive
 
 from mock_server.engine.accounts import Account
 from mock_server.engine.idempotency import Keyed
 from mock_server.engine.operations import Operation
+
+if TYPE_CHECKING:
+    from mock_server.engine.frames import Frames
 
 BODY_CAP = 16 * 1024  # bytes kept of each body
 Ended = Literal["", "complete", "client_left", "cut", "stopped", "crashed"]
@@ -25,6 +28,7 @@ class Exchange:
     params: Mapping[str, str] = MappingProxyType({})
     call: Any = None  # what the domains may use; made by the world, which the engine does not know
     receive: Receive | None = None  # for operations that read their body themselves
+    wire: Any = None  # a fault's, between it and the connection, while it runs
     keyed: Keyed | None = None  # its Idempotency-Key
     secret = b""  # the API key while the exchange runs, to mask it; wiped before the journal keeps the exchange
     at = 0.0  # seconds since the epoch, by the account's clock
@@ -34,12 +38,14 @@ class Exchange:
     header_bytes = 0  # of both directions, as the journal keeps them
     fault = ""  # what fired: "header", "key" or a rule's id
     reply = ""  # id of the reply that was chosen
-    near_misses: Sequence[str] = ()
+    near_misses: Sequence[str] = ()  # which of the user's replies came nearest, and what it lacked for each
+    more_headers: Headers = []  # of the response, as the reply wants them
     warnings: Sequence[str] = ()
     status = 0
     response_headers: Headers = []
     response_body = b""
     response_size = 0
+    frames: "Frames | None" = None  # of a socket that was accepted
     ended: Ended = ""
 
     def __init__(self, kind: str, method: str, path: str, query: bytes, headers: Headers, started: float) -> None:
@@ -60,4 +66,5 @@ class Exchange:
             + len(self.query)
             + len(self.request_body)
             + len(self.response_body)
+            + (self.frames.kept if self.frames else 0)
         )

@@ -1,21 +1,22 @@
-"""The gate: operation, account, faults that headers decide, body; then the operation's own handler. HTTP and sockets alike."""
+"""The gate: operation, account, rate limit, faults that headers decide, body; then the operation's handler. For sockets, too."""
 
 from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
+from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
-from mock_server.engine.answers import Silence, of_error
+from mock_server.engine.answers import Instead, of_error
 from mock_server.engine.exchange import Exchange
-from mock_server.engine.faults import HEADER, Effect, Faults
+from mock_server.engine.faults.table import HEADER, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
+from mock_server.engine.limits import Limits
 from mock_server.engine.operations import Operation, Operations
+from mock_server.engine.replies import Replies
 
 
 class Gate:
@@ -31,15 +32,16 @@ class Gate:
         *,
         operations: Operations,
         accounts: Accounts,
+        limits: Limits,
         faults: Faults,
-        clock: Clock,
+        replies: Replies,
         enter: Callable[[Exchange, Operation], Any],
         max_json: int,
         max_upload: int,
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._clock, self._enter, self._lean = clock, enter, lean
+        self._limits, self._replies, self._enter, self._lean = limits, replies, enter, lean
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 
@@ -55,13 +57,23 @@ class Gate:
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
             exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
             exchange.at = exchange.account.timeline.now()
+            if exchange.account.state != "active":
+                _check_state(exchange)
+            if self._limits.on:
+                send = self._limits.admit(exchange, send)
             if operation.idempotent and KEY_HEADER in headers:  # before faults: a request that is delayed holds its key
                 exchange.keyed = self._in_flight.claim(
                     exchange.account.id, exchange.method, exchange.path, exchange.query, exchange.request_headers
                 )
-            effect = self._faults.before_parse(exchange, headers.get(HEADER))
-            if effect is not None:
-                return await fire(exchange, effect, self._clock)(scope, receive, send)
+            if self._replies.watched:
+                self._replies.watch()
+            faulty = self._replies.faulty
+            if faulty or self._faults.rules or HEADER in headers or exchange.account.fault_key:
+                wire = exchange.wire = self._faults.arm(exchange, scope, receive, send, faulty)
+                if wire is not None:
+                    receive, send = wire.receive, wire.send
+                    if (answer := wire.instead()) is not None:
+                        return await answer(scope, receive, send)
             if operation.room is None:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
@@ -73,14 +85,18 @@ class Gate:
             length = headers.get(b"content-length")
             if operation.raw:
                 exchange.receive = receive
-            elif length is None:
+            elif length is None and operation.kind == "http":
                 receive = _bounded(receive, limit)
-            elif int(length) > limit:
+            elif length is not None and int(length) > limit:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
             handler = operation.handler if self._lean else None
             await (handler or self._app)(scope, receive, send)
+            if exchange.wire is not None:
+                await exchange.wire.linger()
+        except Instead as instead:
+            await instead.answer(scope, receive, send)
         except ApiError as error:
             if exchange.operation is None:
                 self._attribute(exchange)
@@ -89,6 +105,9 @@ class Gate:
         except ClientDisconnect:
             exchange.ended = "client_left"
         finally:
+            if exchange.wire is not None:
+                exchange.wire.end()
+                exchange.wire = None
             if exchange.keyed is not None:
                 self._in_flight.release(exchange.keyed)
 
@@ -101,14 +120,13 @@ class Gate:
             pass
 
 
-def fire(exchange: Exchange, effect: Effect, clock: Clock) -> Response:
-    """Let a fault happen: raises the error it answers with, or gives the silence before the connection closes."""
+def _check_state(exchange: Exchange) -> None:
+    """Raises what the account is told in the state it is in."""
     assert exchange.account is not None
-    if effect.timeout is not None:
-        return Silence(effect.timeout, clock, exchange.account.timeline)
-    error = effect.error()
-    error.headers = {**error.headers, "x-mock-fault": exchange.fault}
-    raise error
+    error = refusal(exchange.account.state, exchange.method)
+    if error is not None:
+        exchange.fault = error.headers["x-mock-fault"]
+        raise error
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

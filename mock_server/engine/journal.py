@@ -14,6 +14,7 @@ from mock_server.base.errors import UnexpectedError
 from mock_server.engine.accounts import MAX_KEY_BYTES, Account
 from mock_server.engine.answers import of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
+from mock_server.engine.frames import SocketTee
 from mock_server.engine.masks import blank_names, mask
 
 ENTRIES = 1000
@@ -35,8 +36,11 @@ class Ring:
         self._ring.append((exchange, weight))
         self.bytes += weight
         while len(self._ring) > self.entries or self.bytes > self.total_bytes:
-            self.bytes -= self._ring.popleft()[1]
+            exchange, weight = self._ring.popleft()
+            self.bytes -= weight
             self.evicted += 1
+            if exchange.account is not None:
+                exchange.account.evicted += 1
 
     def newest_first(self) -> Iterator[Exchange]:
         return (exchange for exchange, _ in reversed(self._ring))
@@ -73,7 +77,7 @@ class Journal:
             self._machine.monotonic(),
         )
         scope["mock.exchange"] = exchange
-        tee = _Tee(exchange, receive, send, self._stamp)
+        tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp)
         try:
             await self._app(scope, tee.receive, tee.send)
             exchange.ended = exchange.ended or ("client_left" if tee.left and not tee.finished else "complete")
@@ -124,27 +128,28 @@ class _Tee:
                 exchange.request_body = bytes(body[:TEED])
             elif len(exchange.request_body) < TEED:
                 exchange.request_body += bytes(body[: TEED - len(exchange.request_body)])
-        elif kind in ("http.disconnect", "websocket.disconnect"):
+        elif kind == "http.disconnect":
             self.left = True
         return message
 
     async def send(self, message: Message) -> None:
         exchange = self.exchange
         kind = message["type"]
-        if kind in ("http.response.body", "websocket.http.response.body"):
+        if kind == "http.response.body":
             body = message.get("body", b"")
             exchange.response_size += len(body)
             if len(exchange.response_body) < TEED:
                 exchange.response_body += body[: TEED - len(exchange.response_body)]
             self.finished = not message.get("more_body", False)
-        elif kind in ("http.response.start", "websocket.http.response.start"):
+        elif kind == "http.response.start":
             self.started = True
             exchange.status = message["status"]
+            if exchange.more_headers:
+                names = {name for name, _ in exchange.more_headers}
+                kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
+                message["headers"] = [*kept, *exchange.more_headers]
             exchange.response_headers = message["headers"]
             message["headers"].append((b"x-request-id", self._stamp(exchange).encode()))
-        elif kind == "websocket.accept":
-            self.started = True
-            exchange.status = 101
         await self._send(message)
 
 
@@ -171,6 +176,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
         "warnings": list(exchange.warnings),
         "request": _describe_side(exchange.request_headers, exchange.request_body, exchange.request_size),
         "response": _describe_side(exchange.response_headers, exchange.response_body, exchange.response_size),
+        **({"frames": exchange.frames.describe(blank_names)} if exchange.frames else {}),
     }
 
 

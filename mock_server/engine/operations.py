@@ -26,6 +26,7 @@ class Operation:
     upload: bool = False  # takes a form: its own, larger limit, and FastAPI's own path
     idempotent: bool = False  # takes an Idempotency-Key
     raw: bool = False  # reads its body itself, bytes of any kind and number
+    metered: bool = False  # counts towards limits of tokens
     signed: bool = False  # the key may come as the access key id of an AWS signature
     handler: ASGIApp | None = field(default=None, repr=False)  # compiled; linked when the room is first entered
 

@@ -1,33 +1,114 @@
-"""The plan that a request asks for a job it makes: the header `x-mock-plan`."""
+"""How a new job will go: as its request asks by header, else as the account or all were told by API, else as files say."""
 
-import math
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from mock_server.base import plan as plans
 from mock_server.base.errors import BadRequest
+from mock_server.base.jobs import KINDS, Kind
 from mock_server.base.plan import Plan
 from mock_server.engine.exchange import Exchange
+from mock_server.engine.replies import FixtureError, read_yaml
 
 HEADER = b"x-mock-plan"
-LONGEST = 1e9  # seconds, or reads
+FILE = "plans.yaml"
 # Instants are kept in whole milliseconds and clocks run in fractions of them: a moment counts as reached this much early.
 ROUNDING = 0.001
 
 
-def asked(exchange: Exchange, statuses: Collection[str], ends: Collection[str]) -> Plan | None:
-    """`queued@0, running@2, failed@10`, in seconds, or `poll: ...`, in reads; None without the header. Raises BadRequest."""
+def asked(exchange: Exchange, kind: Kind) -> Plan | None:
+    """What the request's header x-mock-plan asks for, None without it. Raises BadRequest."""
     text = exchange.headers.get(HEADER)
     if text is None:
         return None
     try:
-        plan = plans.parse(text.decode("latin-1"))
+        return kind.read(text.decode("latin-1"))
     except ValueError as error:
         raise BadRequest(f"The header x-mock-plan cannot be read: {error}.") from None
-    *before, (last, at) = plan.steps
-    if {status for status, _ in plan.steps} - set(statuses) or last not in ends or any(s in ends for s, _ in before):
-        raise BadRequest(
-            f"The header x-mock-plan: statuses are {', '.join(statuses)}, and the last is one of {', '.join(ends)}."
-        )
-    if not all(math.isfinite(second) for _, second in plan.steps) or at > LONGEST:
-        raise BadRequest("The header x-mock-plan: it takes too long.")
-    return plan
+
+
+def check(plans: Mapping[str, str | None]) -> None:
+    """Raises ValueError for a kind that there is not, or a plan that it cannot have. None takes a plan back."""
+    for name, text in plans.items():
+        if name not in KINDS:
+            raise ValueError(f"kinds of jobs are {', '.join(KINDS)}, not {name[:100]!r}")
+        if text is not None:
+            try:
+                KINDS[name].read(text)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+
+
+@dataclass(slots=True)
+class Plans:
+    """The plans in force, as texts by kind: of accounts, of all, and of files, which are read when first asked."""
+
+    folders: Sequence[Path]
+    _by_account: dict[str | None, dict[str, str]] = field(default_factory=dict)  # None: of all
+    _by_file: dict[str, str] | None = None
+
+    def reset(self) -> None:
+        """Forget what came by API, and read the files again when next asked."""
+        self._by_account.clear()
+        self._by_file = None
+
+    def clear(self, account: str | None) -> None:
+        """Forget what came by API for an account, or for all."""
+        self._by_account.pop(account, None)
+
+    def put(self, plans: Mapping[str, str | None], account: str | None) -> None:
+        """Put plans in force for an account or for all; None takes one back. What is not named stays. Raises ValueError."""
+        check(plans)
+        mine = {**self._by_account.get(account, {}), **plans}
+        self._by_account[account] = {name: text for name, text in mine.items() if text is not None}
+
+    def of(self, account: str, kind: Kind) -> Plan:
+        """How a job of this kind goes for an account. Raises FixtureError."""
+        text, _ = self.find(account, kind)
+        return kind.usual if text is None else kind.read(text)
+
+    def find(self, account: str | None, kind: Kind) -> tuple[str | None, str]:
+        """The plan as it was written, None for the usual one, and where it comes from: account, server, file or default."""
+        own, everyones = self._by_account.get(account, {}), self._by_account.get(None, {})
+        if account is not None and kind.name in own:
+            return own[kind.name], "account"
+        if kind.name in everyones:
+            return everyones[kind.name], "server"
+        if self._by_file is None:
+            self.load()
+            assert self._by_file is not None
+        text = self._by_file.get(kind.name)
+        return text, "default" if text is None else "file"
+
+    def load(self) -> None:
+        """Read the files now; the first folder's word counts. Raises FixtureError."""
+        found: dict[str, str] = {}
+        for folder in reversed(self.folders):
+            if (folder / FILE).is_file():
+                found.update(_read(folder / FILE))
+        self._by_file = found
+
+    def describe(self, account: str | None) -> list[dict[str, Any]]:
+        """Every kind of job: how it goes, where that comes from, and what else it could do."""
+        rows = []
+        for kind in KINDS.values():
+            text, source = self.find(account, kind)
+            plan = kind.usual if text is None else kind.read(text)
+            rows.append({"kind": kind.name, "plan": plan.dump(), "source": source,
+                         "statuses": list(kind.statuses), "ends": list(kind.ends)})  # fmt: skip
+        return rows
+
+
+def _read(path: Path) -> dict[str, str]:
+    """The plans of one file: a mapping of kinds to plans. Raises FixtureError."""
+    value = read_yaml(path)
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(v, str) for pair in value.items() for v in pair):
+        raise FixtureError(f"{path}: expected kinds of jobs with their plans, such as fine_tuning: failed")
+    try:
+        check(value)
+    except ValueError as error:
+        raise FixtureError(f"{path}: {error}") from None
+    return value

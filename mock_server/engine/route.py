@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mock_server.base.errors import ApiError, BadRequest, ExpectedJson, Invalid, InvalidJson, Issue
-from mock_server.engine.answers import as_json, of_error
+from mock_server.engine.answers import Instead, as_json, of_error
 from mock_server.engine.defaults import complete
 from mock_server.engine.exchange import Exchange
 
@@ -69,6 +69,8 @@ class LeanRoute(APIRoute):
                 if takes_json:
                     _check_content_type(exchange, await request.body())
                 return await handler(request)
+            except Instead as instead:
+                return instead.answer
             except ApiError as error:
                 return of_error(error, exchange.operation.dialect)
             except RequestValidationError as error:

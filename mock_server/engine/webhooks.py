@@ -14,10 +14,13 @@ from mock_server.base.ids import Ids
 from mock_server.engine.accounts import Account
 from mock_server.engine.egress import Egress, EgressFailed, EgressRefused
 from mock_server.engine.exchange import BODY_CAP
+from mock_server.engine.faults.table import Faults
 from mock_server.engine.outbox import Outbox
 
 if TYPE_CHECKING:
     from nacl.signing import SigningKey
+
+    from mock_server.engine.faults.schedule import Fired
 
 TIMEOUT = 2.0  # seconds of the machine's time, as the vendor documents
 # Seconds by the account's clock between an attempt that failed and the next; the vendor documents neither these nor how
@@ -50,6 +53,7 @@ class Attempt:
     status: int | None = None
     error: str | None = None
     next_at: float | None = None
+    fault: str | None = None  # the rule that had a hand in it
 
     def describe(self) -> dict[str, Any]:
         """The attempt as `GET /_mock/webhooks` shows it."""
@@ -64,6 +68,7 @@ class Attempt:
             "outcome": self.outcome,
             "status": self.status,
             "error": self.error,
+            "fault": self.fault,
             "next_attempt_at": None if self.next_at is None else iso(self.next_at),
             "request": {
                 "headers": self.headers,
@@ -76,8 +81,9 @@ class Attempt:
 class Webhooks:
     """Sends the World's events and remembers how that went."""
 
-    def __init__(self, outbox: Outbox, egress: Egress, clock: Clock, ids: Ids) -> None:
+    def __init__(self, outbox: Outbox, egress: Egress, clock: Clock, ids: Ids, faults: Faults) -> None:
         self._outbox, self._egress, self._clock, self._ids = outbox, egress, clock, ids
+        self._faults = faults
         self._attempts: deque[Attempt] = deque(maxlen=ATTEMPTS)
         self.evicted = 0  # attempts that were forgotten because there were more than are kept
 
@@ -99,11 +105,20 @@ class Webhooks:
         self._outbox.add(account, account.timeline.now(), partial(self._attempt, delivery, 1))
 
     async def _attempt(self, delivery: Delivery, number: int) -> None:
+        fired = self._faults.of_webhook(delivery.account, delivery.event_type, delivery.url)
+        delay = 0.0 if fired is None else fired.draw(self._ids, delivery.account, fired.effect.delay, "delay")
+        if delay > 0:
+            due = delivery.account.timeline.now() + delay
+            self._outbox.add(delivery.account, due, partial(self._send, delivery, number, fired))
+        else:
+            await self._send(delivery, number, fired)
+
+    async def _send(self, delivery: Delivery, number: int, fired: "Fired | None") -> None:
         account = delivery.account
         headers, at = self._headers(delivery.body), account.timeline.now()
         status, error, refused = None, None, False
         try:
-            status = (await self._egress.post(delivery.url, delivery.body, headers, timeout=TIMEOUT)).status
+            status, error = await self._post(delivery, headers, fired)
         except EgressRefused as refusal:
             error, refused = str(refusal), True
         except EgressFailed as failure:
@@ -116,7 +131,27 @@ class Webhooks:
         else:
             outcome, next_at = "retrying", account.timeline.now() + PAUSES[number - 1]
             self._outbox.add(account, next_at, partial(self._attempt, delivery, number + 1))
-        self._keep(Attempt(delivery, number, at, headers, outcome, status, error, next_at))
+        fault = None if fired is None else fired.id
+        self._keep(Attempt(delivery, number, at, headers, outcome, status, error, next_at, fault))
+
+    async def _post(
+        self, delivery: Delivery, headers: Mapping[str, str], fired: "Fired | None"
+    ) -> tuple[int | None, str | None]:
+        """The receiver's status, or what went wrong; under a fault what that makes of it. Raises EgressFailed.
+
+        A status or a broken connection never reaches the receiver; an answer that comes too late does, as does a copy.
+        """
+        effect = None if fired is None else fired.effect
+        if effect is not None and effect.disconnect:
+            return None, "the connection was closed by a fault"
+        if effect is not None and effect.status is not None:
+            return effect.status, None
+        status = (await self._egress.post(delivery.url, delivery.body, headers, timeout=TIMEOUT)).status
+        if effect is not None and effect.duplicate:
+            status = (await self._egress.post(delivery.url, delivery.body, headers, timeout=TIMEOUT)).status
+        if effect is not None and effect.timeout is not None:
+            return None, "the answer came too late, by a fault"
+        return status, None
 
     def _keep(self, attempt: Attempt) -> None:
         if len(self._attempts) == ATTEMPTS:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from mock_server.engine.replies.rules import PacingRule, Usage
+
 CACHED_LENGTH = 4096  # characters; tests ask the same short things again and again
 TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")  # every character of a text belongs to exactly one token
 
@@ -32,11 +34,13 @@ class Choice:
     tokens: Sequence[str] = ()
     tool_calls: Sequence[tuple[str, str, str]] = ()
     reasoning: Sequence[str] = ()
+    refusal: Sequence[str] = ()
     finish_reason: str = "stop"
 
     @property
     def content(self) -> str | None:
-        return None if self.tool_calls else "".join(self.tokens)
+        silent = (self.tool_calls or self.refusal) and not self.tokens
+        return None if silent else "".join(self.tokens)
 
     @staticmethod
     def argument_pieces(arguments: str) -> Sequence[str]:
@@ -44,10 +48,11 @@ class Choice:
 
     def size(self) -> int:
         """Tokens of this choice, as usage counts them."""
+        said = len(self.tokens) + len(self.reasoning) + len(self.refusal)
         if not self.tool_calls:
-            return len(self.tokens) + len(self.reasoning)
+            return said
         called = sum(len(tokenize(name)) + len(tokenize(arguments)) for _, name, arguments in self.tool_calls)
-        return len(self.reasoning) + called
+        return said + called
 
 
 @dataclass(slots=True)
@@ -63,11 +68,17 @@ class Completion:
     service_tier: str | None = None
     logprobs: bool = False
     top_logprobs: int = 0
+    usage: Usage | None = None  # token counts that replace those below
+    pacing: PacingRule | None = None  # of a stream, over the server's
 
     @property
     def completion_tokens(self) -> int:
+        if self.usage is not None and self.usage.completion_tokens is not None:
+            return self.usage.completion_tokens
         return sum([choice.size() for choice in self.choices])
 
     @property
     def reasoning_tokens(self) -> int:
+        if self.usage is not None and self.usage.reasoning_tokens is not None:
+            return self.usage.reasoning_tokens
         return sum([len(choice.reasoning) for choice in self.choices])

@@ -40,5 +40,6 @@ async def _answer(call: Call, body: wire.ChatRequest) -> Response:
     if not body.stream:
         return Ready(wire.completion(completion))
     include_usage = body.stream_options is not None and body.stream_options.include_usage
-    events = list(wire.events(completion, include_usage))
-    return call.stream(events, call.world.pacing.waits(len(events)))
+    pacing = call.world.pacing if completion.pacing is None else completion.pacing.over(call.world.pacing)
+    events = list(wire.events(completion, include_usage, pacing.chunk))
+    return call.stream(events, pacing.waits(len(events), call.draw))

@@ -7,15 +7,17 @@ from typing import Any
 from mock_server.base.errors import BadRequest, Invalid, Issue, NotFound
 from mock_server.base.schema import SchemaError, instance
 from mock_server.domains.chat.completion import Choice, Completion, count_prompt, tokenize
-from mock_server.domains.chat.wire import ChatRequest, Function, NamedTool
+from mock_server.domains.chat.wire import ChatRequest, Function, Message, NamedTool
 from mock_server.domains.models import service as models
-from mock_server.engine.replies import Reply, View, fill
+from mock_server.engine.replies import Chosen, Reply, ToolResult, View, fill, fill_all
+from mock_server.engine.replies.rules import ToolCall
 from mock_server.world import Call
 
 # Seen live to take max_tokens beside function tools, where every other hosted model refuses (2026-07-29).
 TAKES_CAP_WITH_TOOLS = frozenset({"openai/gpt-4o", "openai/gpt-5.4"})
 SHIPPED = "default"  # the reply that fits every chat
 MOST_BUCKETS = 20  # of one retrieval tool that are searched
+MOST_RESULTS = 20  # of one retrieval tool that are quoted
 PER_MESSAGE = 4  # tokens of a message's frame
 FINGERPRINT = "fp_mock"
 
@@ -26,25 +28,37 @@ async def consult(call: Call, request: ChatRequest) -> str | None:
 
     call.world.create_tables()  # of rooms that nobody may have entered yet
     query = next((m.text() for m in reversed(request.messages) if m.role == "user"), "")
+    wanted: dict[str, int] = {}
+    for tool in request.retrievals():
+        most = min(max(tool.max_num_results or 1, 1), MOST_RESULTS)
+        for bucket in tool.bucket_ids[:MOST_BUCKETS]:
+            wanted[bucket] = max(most, wanted.get(bucket, 0))
     found = []
-    for bucket in dict.fromkeys(bucket for tool in request.retrievals() for bucket in tool.bucket_ids[:MOST_BUCKETS]):
+    for bucket, most in wanted.items():
         try:
-            found += await embeddings.search(call.world, call.account, bucket, query, 1)
+            found += await embeddings.search(call.world, call.account, bucket, query, most)
         except NotFound:
             continue  # not embedded
-    nearest = min(found, key=lambda hit: hit["distance"], default=None)
-    return None if nearest is None else f'{nearest["metadata"]["filename"]} says: "{nearest["document_chunk"]}"'
+    nearest = sorted(found, key=lambda hit: hit["distance"])[: max(wanted.values(), default=0)]
+    quotes = [f'{hit["metadata"]["filename"]} says: "{hit["document_chunk"]}"' for hit in nearest]
+    return "\n".join(quotes) or None
 
 
 def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> Completion:
     """The completion of a request; `consulted` takes the place of the shipped default reply. Raises Invalid and BadRequest."""
     functions = request.functions() if request.tools else []
     _check(call, request, functions)
-    user_text, system_text, prompt_tokens = _read_prompt(request, functions)
-    rule, view = call.choose(request.model, user_text, system_text)
-    reply = rule.reply if rule else None
-    if consulted is not None and (rule is None or rule.id == SHIPPED):
-        reply, call.exchange.reply = Reply(text=consulted), "retrieval"
+    user_text, system_text, turn, prompt_tokens = _read_prompt(request, functions)
+    shape = request.response_format
+    chosen, view = call.choose(
+        request.model, user_text, system_text, required=True, request=request, turn=turn,
+        tool_result=_tool_result(request.messages), tools=[f.name for f in functions] if functions else (),
+        response_format=shape.type if shape else "", schema_name=shape.name() if shape else "",
+    )  # fmt: skip
+    reply = chosen.reply if chosen else None
+    quoted = None
+    if consulted is not None and (chosen is None or (chosen.shipped and chosen.id == SHIPPED)):
+        reply, quoted, call.exchange.reply = None, consulted, "retrieval"
     completion = Completion(
         id=f"chatcmpl-{call.hex('chat')}",
         created=int(call.exchange.at),
@@ -55,16 +69,33 @@ def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> 
         logprobs=bool(request.logprobs),
         top_logprobs=request.top_logprobs or 0,
     )
-    reasoning = _reasoning(call, request)
+    reasoning = _reasoning(call, request, reply, view)
     forced = _forced_function(request, functions)
     cap = request.cap()
     for index in range(int(request.n or 1)):
-        choice = _choice(call, request, forced, reply, view, index)
+        choice = _choice(call, request, forced, reply, view, index, quoted)
         choice.reasoning = reasoning
         if cap is not None:
             _cap(choice, cap)
         completion.choices.append(choice)
+    if chosen is not None and not chosen.shipped:
+        _override(completion, chosen, view)
+    if call.world.limits.on:
+        call.spend(completion.prompt_tokens + completion.completion_tokens)
     return completion
+
+
+def _override(completion: Completion, chosen: Chosen, view: View) -> None:
+    """What a reply says of the answer around its text."""
+    reply = chosen.reply
+    completion.pacing, completion.usage = reply.pacing, reply.usage
+    if reply.id is not None:
+        completion.id = fill(reply.id, view)
+    if reply.usage is not None and reply.usage.prompt_tokens is not None:
+        completion.prompt_tokens = reply.usage.prompt_tokens
+    if reply.finish_reason is not None:
+        for choice in completion.choices:
+            choice.finish_reason = reply.finish_reason
 
 
 def _check(call: Call, request: ChatRequest, functions: Sequence[Function]) -> None:
@@ -92,10 +123,10 @@ def _check_body(request: ChatRequest, functions: Sequence[Function]) -> None:
         raise BadRequest("tool_choice is 'required', but tools names no function.")
 
 
-def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, str, int]:
-    """The last user text, the last system text, and the tokens of all that was sent."""
+def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, str, int, int]:
+    """The last user text, the last system text, how many texts the user sent, and the tokens of all that was sent."""
     user_text = system_text = ""
-    tokens = 0
+    tokens = turn = 0
     for i, message in enumerate(request.messages):
         text = message.text()
         if "\0" in text:
@@ -106,22 +137,50 @@ def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[s
             tokens += sum(count_prompt(function.name + function.arguments) for function in called)
         if message.role == "user":
             user_text = text
+            turn += 1
         elif message.role == "system":
             system_text = text
-    return user_text, system_text, tokens + sum([count_prompt(function.model_dump_json()) for function in functions])
+    return (
+        user_text,
+        system_text,
+        turn,
+        tokens + sum([count_prompt(function.model_dump_json()) for function in functions]),
+    )
+
+
+def _tool_result(messages: Sequence[Message]) -> ToolResult | None:
+    """The answer of a tool that the messages end with."""
+    last = messages[-1]
+    if last.role != "tool":
+        return None
+    id = last.tool_call_id or ""
+    called = (c for m in reversed(messages) for c in m.tool_calls or () if c.id == id and c.function is not None)
+    name = next((c.function.name for c in called if c.function), last.name or "")
+    return ToolResult(id, name, last.text())
 
 
 def _choice(
-    call: Call, request: ChatRequest, called: Function | None, reply: Reply | None, view: View, index: int
-) -> Choice:
+    call: Call, request: ChatRequest, called: Function | None, reply: Reply | None, view: View, index: int,
+    quoted: str | None,
+) -> Choice:  # fmt: skip
+    scripted = (reply.tool_calls if reply is not None else None) or ()
     if called is not None:
-        scripted = [tool for tool in (reply.tool_calls or ()) if tool.name == called.name] if reply else []
-        arguments = scripted[0].arguments if scripted else _fitting(called.parameters or {"type": "object"})
-        return _calls(call, index, [(called.name, arguments)])
-    if reply is not None and reply.tool_calls and request.tool_choice != "none":
-        return _calls(call, index, [(tool.name, tool.arguments) for tool in reply.tool_calls])
-    text = _text(request, reply, view, _variant(call, request.seed, index))
-    return Choice(index, tokenize(_stopped(text, request.stop)))
+        if named := [tool for tool in scripted if fill(tool.name, view) == called.name]:
+            return _calls(call, index, named[:1], view)
+        return _called(call, index, called.name, _json(_fitting(called.parameters or {"type": "object"})))
+    said = reply is not None and (reply.text is not None or reply.has_json())
+    if scripted and request.tool_choice != "none":
+        choice = _calls(call, index, scripted, view)
+        if not said:
+            return choice
+    else:
+        choice = Choice(index)
+        if reply is not None and reply.refusal is not None:
+            choice.refusal = tokenize(fill(reply.refusal, view))
+            return choice
+    text = quoted if quoted is not None else _text(request, reply, view, _variant(call, request.seed, index))
+    choice.tokens = tokenize(_stopped(text, request.stop))
+    return choice
 
 
 def _forced_function(request: ChatRequest, functions: Sequence[Function]) -> Function | None:
@@ -134,9 +193,19 @@ def _forced_function(request: ChatRequest, functions: Sequence[Function]) -> Fun
     return functions[0] if choice == "required" and functions else None
 
 
-def _calls(call: Call, index: int, called: list[tuple[str, dict[str, Any]]]) -> Choice:
-    calls = [(f"call_{call.uuid('tool_call')}", name, _json(arguments)) for name, arguments in called]
+def _calls(call: Call, index: int, scripted: Sequence[ToolCall], view: View) -> Choice:
+    """The calls of a script, its templates filled in. Arguments that are a text go out as they stand."""
+    calls = []
+    for tool in scripted:
+        id = f"call_{call.uuid('tool_call')}" if tool.id is None else fill(tool.id, view)
+        arguments = tool.arguments
+        shown = fill(arguments, view) if isinstance(arguments, str) else _json(fill_all(arguments, view))
+        calls.append((id, fill(tool.name, view), shown))
     return Choice(index, tool_calls=calls, finish_reason="tool_calls")
+
+
+def _called(call: Call, index: int, name: str, arguments: str) -> Choice:
+    return Choice(index, tool_calls=[(f"call_{call.uuid('tool_call')}", name, arguments)], finish_reason="tool_calls")
 
 
 def _fitting(schema: dict[str, Any]) -> Any:
@@ -169,8 +238,8 @@ def _text(request: ChatRequest, reply: Reply | None, view: View, variant: int) -
     wanted = request.guided_json
     if wanted is None and shape is not None and shape.type == "json_schema" and shape.json_schema is not None:
         wanted = shape.json_schema.schema_ or {"type": "object"}
-    if reply is not None and "json_value" in reply.model_fields_set:
-        return _json(reply.json_value)
+    if reply is not None and reply.has_json():
+        return _json(fill_all(reply.json_value, view))
     if wanted is not None:
         return _json(_fitting(wanted))
     text = _canned(reply, view, variant)
@@ -209,17 +278,20 @@ def _stopped(text: str, stop: str | list[str] | None) -> str:
 
 def _cap(choice: Choice, cap: int) -> None:
     """No more than `cap` tokens, reasoning first; tool calls are never cut, their arguments must stay JSON."""
-    if choice.tool_calls or len(choice.reasoning) + len(choice.tokens) <= cap:
+    if choice.tool_calls or choice.size() <= cap:
         return
     choice.reasoning = choice.reasoning[:cap]
     choice.tokens = choice.tokens[: cap - len(choice.reasoning)]
+    choice.refusal = choice.refusal[: cap - len(choice.reasoning) - len(choice.tokens)]
     choice.finish_reason = "length"
 
 
-def _reasoning(call: Call, request: ChatRequest) -> Sequence[str]:
-    """The thoughts of a reasoning model, unless they are switched off."""
+def _reasoning(call: Call, request: ChatRequest, reply: Reply | None, view: View) -> Sequence[str]:
+    """The reply's thoughts, or those of a reasoning model, unless they are switched off."""
     if request.enable_thinking is False or request.reasoning_effort == "none":
         return []
+    if reply is not None and reply.reasoning is not None:
+        return tokenize(fill(reply.reasoning, view))
     return tokenize(THOUGHTS) if models.reasons(call, request.model) else []
 
 

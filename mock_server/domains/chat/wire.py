@@ -98,6 +98,10 @@ class ResponseFormat(BaseModel):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: JsonSchema | None = None
 
+    def name(self) -> str:
+        """The schema's name, where there is one."""
+        return self.json_schema.name if self.json_schema is not None else ""
+
 
 class StreamOptions(BaseModel):
     include_usage: bool = False
@@ -167,6 +171,7 @@ class AnswerToolCall(BaseModel):
 class AnswerMessage(BaseModel):
     role: Literal["assistant"]
     content: str | None
+    refusal: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[AnswerToolCall] | None = None
 
@@ -182,6 +187,7 @@ class Usage(BaseModel):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: dict[str, int] | None = None
     completion_tokens_details: dict[str, int] | None = None
 
 
@@ -223,6 +229,8 @@ def _choice(answer: Completion, choice: Choice) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.content}
     if choice.reasoning:
         message["reasoning_content"] = "".join(choice.reasoning)
+    if choice.refusal:
+        message["refusal"] = "".join(choice.refusal)
     if choice.tool_calls:
         message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
     logprobs = {"content": _logprobs(answer, choice.tokens)} if answer.logprobs and not choice.tool_calls else None
@@ -241,6 +249,11 @@ def _usage(answer: Completion) -> dict[str, Any]:
         "completion_tokens": completion_tokens,
         "total_tokens": answer.prompt_tokens + completion_tokens,
     }
+    if answer.usage is not None:
+        if answer.usage.total_tokens is not None:
+            usage["total_tokens"] = answer.usage.total_tokens
+        if answer.usage.cached_tokens is not None:
+            usage["prompt_tokens_details"] = {"cached_tokens": answer.usage.cached_tokens}
     if answer.reasoning_tokens:
         usage["completion_tokens_details"] = {"reasoning_tokens": answer.reasoning_tokens}
     return usage
@@ -264,36 +277,47 @@ def _logprob(token: str, value: float) -> dict[str, Any]:
     return {"token": token, "logprob": round(value, 4), "bytes": list(token.encode())}
 
 
-def events(answer: Completion, include_usage: bool) -> Iterator[bytes]:
-    """The answer as server-sent events, as OpenAI clients parse them: role, content, finish, usage when asked, [DONE]."""
+def events(answer: Completion, include_usage: bool, size: int = 1) -> Iterator[bytes]:
+    """The answer as server-sent events, as OpenAI clients parse them: role, content, finish, usage when asked, [DONE].
+
+    `size` is how many tokens an event has.
+    """
     head = to_json(_head(answer, "chat.completion.chunk"))[:-1]
     tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
     for choice in answer.choices:
-        yield from _choice_events(answer, choice, head, tail)
+        yield from _choice_events(answer, choice, head, tail, size)
     if include_usage:
         yield b"data: " + head + b',"choices":[],"usage":' + to_json(_usage(answer)) + b"}\n\n"
     yield b"data: [DONE]\n\n"
 
 
-def _choice_events(answer: Completion, choice: Choice, head: bytes, tail: bytes) -> Iterator[bytes]:
+def _pieces(tokens: Sequence[str], size: int) -> Sequence[str]:
+    return tokens if size == 1 else ["".join(tokens[at : at + size]) for at in range(0, len(tokens), size)]
+
+
+def _choice_events(answer: Completion, choice: Choice, head: bytes, tail: bytes, size: int) -> Iterator[bytes]:
     # One template a choice: a dump per chunk would halve the stream.
     opening = b"data: " + head + b',"choices":[{"index":%d,"delta":' % choice.index
     closing = b',"logprobs":null,"finish_reason":null}]' + tail
-    first = b'{"role":"assistant","content":null}' if choice.tool_calls else b'{"role":"assistant","content":""}'
+    first = (
+        b'{"role":"assistant","content":""}' if choice.content is not None else b'{"role":"assistant","content":null}'
+    )
     yield opening + first + closing
-    for token in choice.reasoning:
+    for token in _pieces(choice.reasoning, size):
         yield opening + b'{"reasoning_content":' + to_json(token) + b"}" + closing
-    if answer.logprobs and not choice.tool_calls:
+    if answer.logprobs and choice.tokens:
         for token, logprob in zip(choice.tokens, _logprobs(answer, choice.tokens), strict=True):
             detail = b',"logprobs":{"content":[' + to_json(logprob) + b']},"finish_reason":null}]' + tail
             yield opening + b'{"content":' + to_json(token) + b"}" + detail
-    elif not choice.tool_calls:
-        for token in choice.tokens:
+    else:
+        for token in _pieces(choice.tokens, size):
             yield opening + b'{"content":' + to_json(token) + b"}" + closing
+    for token in _pieces(choice.refusal, size):
+        yield opening + b'{"refusal":' + to_json(token) + b"}" + closing
     for index, (id, name, arguments) in enumerate(choice.tool_calls):
         called = {"index": index, **_tool_call((id, name, ""))}
         yield opening + to_json({"tool_calls": [called]}) + closing
-        for piece in choice.argument_pieces(arguments):
+        for piece in _pieces(choice.argument_pieces(arguments), size):
             more = {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
             yield opening + to_json(more) + closing
-    yield opening + b'{},"logprobs":null,"finish_reason":"' + choice.finish_reason.encode() + b'"}]' + tail
+    yield opening + b'{},"logprobs":null,"finish_reason":' + to_json(choice.finish_reason) + b"}]" + tail

@@ -11,12 +11,11 @@ from sqlalchemy import bindparam, delete, insert, select
 from mock_server.base.clock import iso
 from mock_server.base.embedding import embed
 from mock_server.base.errors import BadRequest, NotFound
-from mock_server.base.plan import parse
+from mock_server.base.jobs import EMBEDDING
 from mock_server.domains.buckets import service as buckets
 from mock_server.domains.embeddings import chunks, crawl, tasks, tracking
 from mock_server.domains.embeddings.tables import BUCKET, CHUNK, FILE
 from mock_server.domains.embeddings.wire import EmbedRequest, EmbedUrlRequest
-from mock_server.engine import plans
 from mock_server.engine.accounts import Account
 from mock_server.engine.store import Prepared, mine
 from mock_server.engine.vectors import Found, merged
@@ -78,7 +77,7 @@ def create_from_url(call: Call, request: EmbedUrlRequest) -> dict[str, Any]:
 
 def _create(call: Call, bucket: str, url: str, how: tracking.How) -> dict[str, Any]:
     world, account = call.world, call.account
-    plan = plans.asked(call.exchange, tasks.STATUSES, tasks.ENDS) or parse(tasks.AT_ONCE)
+    plan = call.plan(EMBEDDING)
     if not buckets.exists(world, account, bucket) and not call.quirk("unknown_ids_synthesised"):
         raise NotFound(f"There is no bucket named '{bucket[:100]}'.", source={"pointer": "/bucket_name"})
     known = owner(world, account, bucket)
@@ -117,7 +116,7 @@ async def retrieve(call: Call, id: str) -> dict[str, Any]:
         if not call.quirk("unknown_ids_synthesised"):
             raise
         task = tasks.Task(
-            id, "embed_my-bucket", "my-bucket", "", tasks.AT_ONCE, 0, "success", call.milliseconds(), None
+            id, "embed_my-bucket", "my-bucket", "", EMBEDDING.usual.dump(), 0, "success", call.milliseconds(), None
         )
     return _told(call, task)
 

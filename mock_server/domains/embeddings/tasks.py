@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, insert, select, update
 from mock_server.base import plan as plans
 from mock_server.base.clock import EARLIEST, iso
 from mock_server.base.errors import BadRequest, NotFound
+from mock_server.base.jobs import EMBEDDING
 from mock_server.base.plan import Plan
 from mock_server.domains.buckets import service as buckets
 from mock_server.domains.embeddings import crawl, tracking
@@ -20,9 +21,7 @@ from mock_server.engine.plans import ROUNDING
 from mock_server.engine.store import Prepared, mine
 from mock_server.world import World
 
-STATUSES = ("queued", "processing", "success", "failure", "partial_success")
-ENDS = STATUSES[2:]
-AT_ONCE = "queued@0, processing@0, success@0"
+ENDS = EMBEDDING.ends
 PATIENCE = 1.0  # seconds of the machine's time that a read waits for work that may be short
 
 ROW = TASK.c

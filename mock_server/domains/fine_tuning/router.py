@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from mock_server.base.jobs import FINE_TUNING
 from mock_server.domains.fine_tuning import service, wire
-from mock_server.engine import paging, plans
+from mock_server.engine import paging
 from mock_server.engine.answers import as_json
 from mock_server.engine.route import LeanRoute
 from mock_server.world import CallDep
@@ -28,7 +29,7 @@ async def list_jobs(call: CallDep) -> Response:
 @router.post(JOBS, operation_id="fine_tuning.jobs.create", responses={200: {"model": wire.Job}})
 async def create_job(call: CallDep, body: wire.CreateJob) -> Response:
     """A new job; its id is the name of the model that comes of it."""
-    plan = plans.asked(call.exchange, service.STATUSES, service.ENDS)
+    plan = call.plan(FINE_TUNING)
     tokens = await service.tokens_of(call, body.training_file)
     with call.transaction() as transaction:
         job = service.create(call, transaction, body, tokens, plan)

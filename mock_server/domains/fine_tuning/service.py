@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from mock_server.base import plan as plans
 from mock_server.base.errors import BadRequest, NotFound
+from mock_server.base.jobs import FINE_TUNING
 from mock_server.base.plan import Plan
 from mock_server.domains.buckets import service as buckets
 from mock_server.domains.buckets.service import Object
@@ -19,9 +20,7 @@ from mock_server.engine.plans import ROUNDING
 from mock_server.engine.store import Prepared, mine
 from mock_server.world import Call
 
-STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
-ENDS = STATUSES[2:]
-AT_ONCE = "queued@0, running@0, succeeded@0"
+ENDS = FINE_TUNING.ends
 KIND = "fine_tuning_job"
 ORGANIZATION = "organization"
 NAMED = 64  # characters of a base model's or suffix's name that go into the new one's
@@ -43,13 +42,10 @@ END = Prepared(mine(update(JOB), JOB).where(OF_ID).values(ended_at=bindparam("no
 Row = tuple[Any, ...]
 
 
-def create(
-    call: Call, transaction: Connection, body: CreateJob, tokens: int | None, plan: Plan | None
-) -> dict[str, Any]:
+def create(call: Call, transaction: Connection, body: CreateJob, tokens: int | None, course: Plan) -> dict[str, Any]:
     """A new job, as it is in its first moment. With `tokens` None its file cannot be trained on, and it fails."""
     store, account, now = call.world.store, call.account.id, call.milliseconds()
     n = store.number(transaction, account, KIND)
-    course = plan or plans.parse(AT_ONCE)
     if tokens is None:
         *before, (_, at) = course.steps
         course = Plan((*before, ("failed", at)), course.by_poll)
@@ -148,7 +144,18 @@ def _synthesised(call: Call, id: str) -> dict[str, Any]:
     """What stands in for a job that is not there. Raises NotFound unless told to make one."""
     if not call.quirk("unknown_ids_synthesised"):
         raise NotFound
-    row = (id, "openai/gpt-4o", "training-data.jsonl", 3, AT_ONCE, 0, 3000, 1_744_722_448_000, False, None)
+    row = (
+        id,
+        "openai/gpt-4o",
+        "training-data.jsonl",
+        3,
+        FINE_TUNING.usual.dump(),
+        0,
+        3000,
+        1_744_722_448_000,
+        False,
+        None,
+    )
     return _told(call, row)
 
 

@@ -1,15 +1,17 @@
 """What an insight finds in a conversation: a scripted reply, or a text or JSON that follows from what was said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from mock_server.base.errors import BadRequest
 from mock_server.base.schema import SchemaError, instance
 from mock_server.domains.insights.wire import InsightRow
-from mock_server.engine.replies import Reply, View, fill
+from mock_server.engine.accounts import Account
+from mock_server.engine.replies import TEXT, Reply, View, fill, fill_all
 from mock_server.world import World
 
 OPERATION = "insights.run"  # what reply rules match; `insights` matches it too
@@ -23,24 +25,29 @@ class Said:
 
     messages: Sequence[Message]
     transcript: str  # a line a message: `user: Hello`
+    metadata: Mapping[str, str]  # of the conversation
 
     @classmethod
-    def of(cls, messages: Sequence[Message]) -> "Said":
+    def of(cls, messages: Sequence[Message], metadata: Mapping[str, str]) -> "Said":
         lines = (f"{role}: {text or ''}{calls or ''}" for role, text, calls in messages)
-        return cls(messages, "\n".join(lines))
+        return cls(messages, "\n".join(lines), metadata)
 
     def last(self, role: str) -> str:
         """The start of the last words of a role, empty when it said nothing."""
         return next((text[:EXCERPT] for said, text, _ in reversed(self.messages) if said == role and text), "")
 
 
-def find(world: World, said: Said, insight: InsightRow) -> str:
+def find(world: World, account: Account, said: Said, insight: InsightRow) -> str:
     """The result as the API tells it: a text, or JSON as text when the template has a schema that something fits."""
     _, name, instructions, _, schema, _ = insight
     # The template's name stands where chat has the model's, so that a rule can be for one insight.
     view = View(operation=OPERATION, domain="insights", model=name, user_text=said.transcript)
-    rule = world.replies.choose(view)
-    scripted = _scripted(rule.reply, view) if rule else None
+    view.account, view.takes, view.metadata = account, TEXT, said.metadata
+    try:
+        chosen = world.replies.choose(view)
+        scripted = _scripted(chosen.reply, view) if chosen else None
+    except BadRequest as error:
+        return error.detail  # runs begin by themselves, too, where there is nobody to refuse
     if scripted is not None:
         return scripted
     # Everything that was said and asked decides; nothing else does, so that the same talk gives the same result.
@@ -57,11 +64,10 @@ def find(world: World, said: Said, insight: InsightRow) -> str:
 
 
 def _scripted(reply: Reply, view: View) -> str | None:
-    if "json_value" in reply.model_fields_set:
-        return to_json(reply.json_value, inf_nan_mode="null").decode()
-    if reply.text is None:
-        return None  # tool calls are no result
-    return fill(reply.text if isinstance(reply.text, str) else reply.text[0], view)
+    if reply.has_json():
+        return to_json(fill_all(reply.json_value, view), inf_nan_mode="null").decode()
+    text = reply.first_text()
+    return None if text is None else fill(text, view)
 
 
 def _as_schema(kept: str | None) -> dict[str, Any] | None:

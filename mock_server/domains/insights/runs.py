@@ -3,6 +3,7 @@
 A run keeps its plan; its status is the plan's at its age. Used by requests, by the admin API and by the outbox.
 """
 
+import json
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, select, upd
 from mock_server.base import plan as plans
 from mock_server.base.clock import iso
 from mock_server.base.errors import BadRequest, NotFound
+from mock_server.base.jobs import INSIGHTS
 from mock_server.base.plan import Plan
 from mock_server.domains.conversations.tables import CONVERSATION, MESSAGE
 from mock_server.domains.insights import groups, results
@@ -21,15 +23,11 @@ from mock_server.domains.insights.tables import RESULT, RUN
 from mock_server.domains.insights.wire import GroupRow
 from mock_server.engine.accounts import Account
 from mock_server.engine.paging import DEFAULT_SIZE, Page
+from mock_server.engine.plans import ROUNDING
 from mock_server.engine.store import Prepared, mine
 from mock_server.world import World
 
-STATUSES = ("pending", "in_progress", "completed", "failed")
-ENDS = STATUSES[2:]
-AT_ONCE = "pending@0, in_progress@0, completed@0"
-LONGEST_PLAN = 1e9  # seconds
-# Instants are kept in whole milliseconds and clocks run in fractions of them: a moment counts as reached this much early.
-ROUNDING = 0.001
+ENDS = INSIGHTS.ends
 MOST = 1000  # runs in one answer of a list that was not asked for a page
 
 TALK, ROW, FOUND = CONVERSATION.c, RUN.c, RESULT.c
@@ -76,12 +74,13 @@ def begin(
 
     Raises NotFound when the conversation or the group is not the account's, and BadRequest for a plan that cannot be.
     """
-    course = _plan(plan or AT_ONCE)
+    course = _plan(plan) if plan else world.plans.of(account.id, INSIGHTS)
     store, now = world.store, _now(account)
     with store.transaction() as transaction:
-        if store.one(TALKED, account=account.id, conversation=conversation) is None:
+        talk = store.one(TALKED, account=account.id, conversation=conversation)
+        if talk is None:
             raise NotFound
-        said = results.Said.of(store.all(SAID, account=account.id, conversation=conversation))
+        said = results.Said.of(store.all(SAID, account=account.id, conversation=conversation), json.loads(talk[1]))
         ids = [
             _insert(world, transaction, account, conversation, row, course, said, now)
             for row in _groups(world, account.id, group)
@@ -138,18 +137,9 @@ async def tell(world: World, account: Account, id: str) -> None:
 def _plan(text: str) -> Plan:
     """Raises BadRequest."""
     try:
-        plan = plans.parse(text)
+        return INSIGHTS.read(text)
     except ValueError as error:
         raise BadRequest(f"plan: {error}.", source={"pointer": "/plan"}) from None
-    *before, (last, at) = plan.steps
-    if {status for status, _ in plan.steps} - set(STATUSES) or last not in ENDS or any(s in ENDS for s, _ in before):
-        raise BadRequest(
-            f"plan: statuses are {', '.join(STATUSES)}, and the last is one of {' and '.join(ENDS)}.",
-            source={"pointer": "/plan"},
-        )
-    if not all(math.isfinite(second) for _, second in plan.steps) or at > LONGEST_PLAN:
-        raise BadRequest("plan: it takes too long.", source={"pointer": "/plan"})
-    return plan
 
 
 def _groups(world: World, account: str, id: str | None) -> Sequence[GroupRow]:
@@ -185,7 +175,7 @@ def _insert(
         return id
     completed_at = None if plan.by_poll else now + math.ceil(plan.ends_at() * 1000)
     for place, insight in enumerate(groups.members_of(store, account.id, group_id), 1):
-        result = results.find(world, said, insight)
+        result = results.find(world, account, said, insight)
         store.run(
             INSERT_RESULT, account=account.id, run=id, n=place, conversation=conversation, insight=insight[0],
             insight_name=insight[1], instructions=insight[2], webhook=insight[3], result=result,

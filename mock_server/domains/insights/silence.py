@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, select
 from mock_server.domains.conversations.tables import CONVERSATION
 from mock_server.domains.insights import runs
 from mock_server.engine.accounts import Account
+from mock_server.engine.plans import ROUNDING
 from mock_server.engine.store import Prepared, mine
 from mock_server.world import Call, World
 
@@ -34,7 +35,7 @@ async def _look(world: World, account: Account, conversation: str) -> None:
     if messages == runs.messages_seen(world, account, conversation):
         return
     assert world.settings.insights_after is not None
-    if account.timeline.now() + runs.ROUNDING < spoken_at + world.settings.insights_after:
+    if account.timeline.now() + ROUNDING < spoken_at + world.settings.insights_after:
         _look_later(world, account, conversation, spoken_at)
     else:
         runs.begin(world, account, conversation)

@@ -118,7 +118,7 @@ class Completion(BaseModel):
     plan: str | None = Field(
         None,
         description="The statuses of the run by age in seconds, such as `pending@0, in_progress@2, completed@10`; with "
-        "`poll:` before it, by how often it was read. Completed at once when left out.",
+        "`poll:` before it, by how often it was read; `failed`: at once. As /_mock/plans says when left out.",
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, sel
 from mock_server.base import plan as plans
 from mock_server.base.clock import iso
 from mock_server.base.errors import BadRequest, NotFound
+from mock_server.base.jobs import REPORTS
 from mock_server.domains.audio.tables import TRANSCRIPTION
 from mock_server.domains.reports.tables import REPORT
 from mock_server.domains.reports.wire import ReportRequest
@@ -19,7 +20,6 @@ from mock_server.engine.store import Prepared, mine
 from mock_server.world import Call, World
 
 KIND = "speech_to_text_report"  # of ids, counters and `record_type`
-AT_ONCE = "PENDING@0, COMPLETE@0"
 LINK = "/_mock/reports/"
 HEADER = ("id", "created_at", "model", "language", "source", "duration_sec", "characters")
 SYNTHESISED_AT = "2025-01-01T00:00:00Z"
@@ -48,13 +48,14 @@ COUNTED = Prepared(
 def create(call: Call, transaction: Connection, body: ReportRequest) -> dict[str, Any]:
     """A new report, PENDING. Raises BadRequest for dates that cannot be."""
     start, end = _dates(call, body)
+    course = call.plan(REPORTS)
     store, account, now = call.world.store, call.account.id, call.milliseconds()
     n = store.number(transaction, account, KIND)
     ids = call.world.ids
     row = {
         "id": ids.uuid(account, KIND, n), "token": ids.hex(account, f"{KIND} token", n),
         "start_date": body.start_date or SYNTHESISED_AT, "end_date": body.end_date or SYNTHESISED_AT,
-        "plan": AT_ONCE, "polls": 0, "created_at": now,
+        "plan": course.dump(), "polls": 0, "created_at": now,
     }  # fmt: skip
     store.run(INSERT, account=account, n=n, start_ms=start, end_ms=end, **row)
     return _told(call, tuple(row.values()), created=True)

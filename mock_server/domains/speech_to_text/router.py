@@ -8,6 +8,7 @@ from starlette.responses import Response
 from mock_server.domains.speech_to_text import service, wire
 from mock_server.engine.answers import as_json
 from mock_server.engine.route import LeanRoute
+from mock_server.engine.sockets import PLAIN_GET, upgrade_required
 from mock_server.world import CallDep
 
 router = APIRouter(route_class=LeanRoute)
@@ -23,3 +24,12 @@ async def list_providers(call: CallDep, provider: ProviderName = None, service_t
     """Providers, their models, and the languages of each for every kind of service."""
     rows = service.listed(call, provider, service_type)
     return as_json({"data": [row.model_dump() for row in rows], "meta": {"total": len(rows)}})
+
+
+@router.get(
+    "/v2/speech-to-text/transcription", operation_id="speech_to_text.retrieve_transcription",
+    status_code=426, response_class=Response, responses=PLAIN_GET,
+)  # fmt: skip
+async def retrieve_transcription(call: CallDep) -> Response:
+    """A plain GET on the socket's path: how to connect to it."""
+    return upgrade_required(call, "/v2/speech-to-text/transcription")

@@ -9,7 +9,7 @@ from mock_server.domains.buckets.service import Object
 from mock_server.domains.summarize.extract import summarize as extract
 from mock_server.domains.summarize.wire import SummarizeRequest
 from mock_server.engine.loaders import Unreadable
-from mock_server.engine.replies import ReplyRule, View, fill
+from mock_server.engine.replies import TEXT, Chosen, View, fill, fill_all
 from mock_server.world import Call
 
 LARGEST = 100 * 1024 * 1024  # bytes
@@ -27,18 +27,17 @@ async def summarize(call: Call, request: SummarizeRequest) -> str:
         raise
     if found.size > LARGEST:
         raise TooLarge(f"The file has {found.size} bytes; the limit is {LARGEST}.")
-    rule, view = call.choose("", request.filename, request.system_prompt or "")
-    scripted = _scripted(rule, view)
+    chosen, view = call.choose("", request.filename, request.system_prompt or "", takes=TEXT, request=request)
+    scripted = _scripted(chosen, view)
     return await _extracted(call, found) if scripted is None else scripted
 
 
-def _scripted(rule: ReplyRule | None, view: View) -> str | None:
-    if rule is None:
+def _scripted(chosen: Chosen | None, view: View) -> str | None:
+    if chosen is None:
         return None
-    reply = rule.reply
-    if "json_value" in reply.model_fields_set:
-        return json.dumps(reply.json_value, ensure_ascii=False)
-    text = reply.text if isinstance(reply.text, str | None) else reply.text[0]
+    if chosen.reply.has_json():
+        return json.dumps(fill_all(chosen.reply.json_value, view), ensure_ascii=False)
+    text = chosen.reply.first_text()
     return None if text is None else fill(text, view)
 
 

@@ -10,6 +10,7 @@ from mock_server.domains.text_to_speech import service, voices, wire
 from mock_server.domains.text_to_speech.service import Speech
 from mock_server.engine.answers import Chunks, Ready, as_json, pieces
 from mock_server.engine.route import LeanRoute
+from mock_server.engine.sockets import PLAIN_GET, upgrade_required
 from mock_server.world import Call, CallDep
 
 router = APIRouter(route_class=LeanRoute)
@@ -81,3 +82,12 @@ async def create_speech(call: CallDep, body: wire.OpenAISpeechRequest) -> Respon
     speech = service.plan_openai(call, body)
     service.keep(call, speech)
     return await _sound(call, speech)
+
+
+@router.get(
+    "/v2/text-to-speech/speech", operation_id="text_to_speech.retrieve_speech",
+    status_code=426, response_class=Response, responses=PLAIN_GET,
+)  # fmt: skip
+async def retrieve_speech(call: CallDep) -> Response:
+    """A plain GET on the socket's path: how to connect to it."""
+    return upgrade_required(call, "/v2/text-to-speech/speech")

@@ -1,0 +1,24 @@
+"""What a model says: rules from files and by API, matched on a small view of the request. No match is the domain's default."""
+
+from mock_server.engine.replies.files import FixtureError, invalid, read_yaml
+from mock_server.engine.replies.match import TALK, TEXT, ToolResult, View
+from mock_server.engine.replies.rules import Reply, ReplyRule
+from mock_server.engine.replies.table import Armed, Chosen, Replies
+from mock_server.engine.replies.templates import fill, fill_all
+
+__all__ = [
+    "TALK",
+    "TEXT",
+    "Armed",
+    "Chosen",
+    "FixtureError",
+    "Replies",
+    "Reply",
+    "ReplyRule",
+    "ToolResult",
+    "View",
+    "fill",
+    "fill_all",
+    "invalid",
+    "read_yaml",
+]
