@@ -51,7 +51,6 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 # Between domains: from service to service, these only; and insights reads the rows of conversations where it counts
 # them in SQL and hears of each new message.
 ACROSS_DOMAINS = {
-    ("chat.service", "models.service"),
     ("chat.service", "embeddings.service"),
     ("embeddings.service", "buckets.service"),
     ("models.service", "fine_tuning.service"),
@@ -60,6 +59,7 @@ ACROSS_DOMAINS = {
     ("audio.service", "text_to_speech.service"),
 }
 ROWS_ACROSS_DOMAINS = {
+    ("chat.saying", "models.service"),
     ("insights.runs", "conversations.tables"),
     ("insights.silence", "conversations.tables"),
     ("insights.aggregates", "conversations.tables"),

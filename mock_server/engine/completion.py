@@ -1,10 +1,12 @@
-"""A chat completion before it is written: choices, tokens, usage. Knows neither HTTP nor the request's model."""
+"""What is asked of a model and what it says, before either has a dialect: chat's, the Responses API's or Anthropic's."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any, NamedTuple
 
+from mock_server.engine.replies.match import ToolResult
 from mock_server.engine.replies.rules import PacingRule, Usage
 
 CACHED_LENGTH = 4096  # characters; tests ask the same short things again and again
@@ -26,6 +28,46 @@ def count_prompt(text: str) -> int:
     return (len(text) + 3) // 4
 
 
+def pieces(tokens: Sequence[str], size: int) -> Sequence[str]:
+    """The tokens in lots of `size`, as the events of a stream have them."""
+    return tokens if size == 1 else ["".join(tokens[at : at + size]) for at in range(0, len(tokens), size)]
+
+
+class Offered(NamedTuple):
+    """A function that may be called; `schema` is its arguments'."""
+
+    name: str
+    schema: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class Ask:
+    """A request: what rules match on, and what bounds the answer."""
+
+    model: str
+    user_text: str  # the last of the user
+    system_text: str  # the last of the system
+    turn: int  # texts that the user has sent
+    prompt_tokens: int
+    body: Any  # as its dialect has it, for templates
+    tool_result: ToolResult | None = None
+    functions: Sequence[Offered] = ()
+    forced: Offered | None = None  # the function that must be called
+    barred: bool = False  # whether none may be
+    call_prefix: str = "call_"  # of ids of tool calls
+    shape: str = ""  # "text", "json_object" or "json_schema"
+    schema_name: str = ""
+    schema: dict[str, Any] | None = None  # that the text must fit
+    options: Sequence[str] | None = None  # of which the text must be one
+    regex: str | None = None  # that the text must match whole
+    metadata: Mapping[str, str] | None = None  # of the conversation
+    count: int = 1  # choices
+    seed: int | None = None
+    cap: int | None = None  # tokens of a choice
+    stop: str | Sequence[str] | None = None
+    thinks: bool | None = None  # None: as the model does
+
+
 @dataclass(slots=True)
 class Choice:
     """One of n answers: text or tool calls (id, name, arguments as JSON), the reasoning before it, why it ended."""
@@ -36,6 +78,7 @@ class Choice:
     reasoning: Sequence[str] = ()
     refusal: Sequence[str] = ()
     finish_reason: str = "stop"
+    stopped_by: str | None = None  # the stop string that was met
 
     @property
     def content(self) -> str | None:
@@ -82,3 +125,14 @@ class Completion:
         if self.usage is not None and self.usage.reasoning_tokens is not None:
             return self.usage.reasoning_tokens
         return sum([len(choice.reasoning) for choice in self.choices])
+
+    @property
+    def total_tokens(self) -> int:
+        if self.usage is not None and self.usage.total_tokens is not None:
+            return self.usage.total_tokens
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """Those of the prompt that were cached, where a reply says so."""
+        return None if self.usage is None else self.usage.cached_tokens
