@@ -52,6 +52,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 # them in SQL and hears of each new message.
 ACROSS_DOMAINS = {
     ("chat.service", "embeddings.service"),
+    ("responses.service", "chat.service"),
+    ("responses.service", "conversations.service"),
+    ("anthropic.service", "chat.service"),
     ("embeddings.service", "buckets.service"),
     ("models.service", "fine_tuning.service"),
     ("fine_tuning.service", "buckets.service"),

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
+
 from mock_server.engine.replies.match import ToolResult
 from mock_server.engine.replies.rules import PacingRule, Usage
 
+PER_MESSAGE = 4  # tokens of a message's frame
 CACHED_LENGTH = 4096  # characters; tests ask the same short things again and again
 TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")  # every character of a text belongs to exactly one token
 
@@ -66,6 +69,49 @@ class Ask:
     cap: int | None = None  # tokens of a choice
     stop: str | Sequence[str] | None = None
     thinks: bool | None = None  # None: as the model does
+
+
+@dataclass(slots=True)
+class Prompt:
+    """What was sent, read message by message: what rules match on, and its tokens."""
+
+    user_text: str = ""
+    system_texts: list[str] = field(default_factory=list)
+    turn: int = 0
+    tokens: int = 0
+    tool_result: ToolResult | None = None  # where it ends with one
+    _names: dict[str, str] = field(default_factory=dict)  # of the functions that calls were for
+
+    def add(self, role: str, text: str) -> None:
+        """A message of the user, the assistant or the system."""
+        self.tokens += PER_MESSAGE + count_prompt(text)
+        self.tool_result = None
+        if role == "user":
+            self.user_text = text
+            self.turn += 1
+        elif role == "system":
+            self.system_texts.append(text)
+
+    def add_call(self, id: str, name: str, arguments: str) -> None:
+        self.tokens += count_prompt(name + arguments)
+        self.tool_result = None
+        self._names[id] = name
+
+    def add_result(self, id: str, text: str) -> None:
+        """What a function that was called has answered."""
+        self.tokens += PER_MESSAGE + count_prompt(text)
+        self.tool_result = ToolResult(id, self._names.get(id, ""), text)
+
+    def has_call(self, id: str) -> bool:
+        return id in self._names
+
+    def ask(self, model: str, body: Any, functions: Sequence[Offered]) -> Ask:
+        """What is asked with it, with nothing to bound the answer yet."""
+        offered = sum(count_prompt(to_json(function).decode()) for function in functions)
+        system_text = "\n".join(self.system_texts)
+        ask = Ask(model, self.user_text, system_text, self.turn, self.tokens + offered, body, self.tool_result)
+        ask.functions = functions
+        return ask
 
 
 @dataclass(slots=True)

@@ -4,18 +4,17 @@ from collections.abc import Sequence
 
 from mock_server.base.errors import BadRequest, Invalid, Issue, NotFound
 from mock_server.domains.chat.saying import say
-from mock_server.domains.chat.wire import DEFAULT_MODEL, ChatRequest, Function, Message, NamedTool
-from mock_server.engine.completion import Ask, Completion, Offered, count_prompt
+from mock_server.domains.chat.wire import ChatRequest, Function, Message, NamedTool
+from mock_server.engine.completion import PER_MESSAGE, Ask, Completion, Offered, count_prompt
 from mock_server.engine.replies import ToolResult
 from mock_server.world import Call
 
-__all__ = ["DEFAULT_MODEL", "PER_MESSAGE", "complete", "consult", "say"]
+__all__ = ["complete", "consult", "say"]
 
 # Seen live to take max_tokens beside function tools, where every other hosted model refuses (2026-07-29).
 TAKES_CAP_WITH_TOOLS = frozenset({"openai/gpt-4o", "openai/gpt-5.4"})
 MOST_BUCKETS = 20  # of one retrieval tool that are searched
 MOST_RESULTS = 20  # of one retrieval tool that are quoted
-PER_MESSAGE = 4  # tokens of a message's frame
 FINGERPRINT = "fp_mock"
 
 
