@@ -61,23 +61,11 @@ class App:
         if not lean:
             self.enter_all_rooms()
         if world.settings.fixtures:
-            self._check_fixtures()
+            from mock_server.fixtures_check import read_all
 
-    def _check_fixtures(self) -> None:
-        """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
-        from mock_server.domains.audio import transcripts
-        from mock_server.domains.models import service as models
-        from mock_server.domains.openai_embeddings import service as embedding_models
-        from mock_server.domains.speech_to_text import service as speech_to_text
-        from mock_server.domains.text_to_speech import voices
-
-        self.world.replies.load()
-        self.world.plans.load()
-        models.read(self.world)
-        embedding_models.read(self.world)
-        speech_to_text.read(self.world)
-        voices.read(self.world)
-        transcripts.read(self.world)
+            read_all(world)
+        if world.settings.fixtures or world.settings.faults:
+            world.faults.files.load()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -111,9 +99,9 @@ class App:
             ),
             Cors,
             partial(
-                Gate, operations=self.operations, accounts=world.accounts, limits=world.limits, faults=world.faults,
-                replies=world.replies, enter=self.enter, max_json=settings.max_json_bytes,
-                max_upload=settings.max_upload_bytes, lean=lean,
+                Gate, operations=self.operations, accounts=world.accounts, scenarios=world.scenarios, limits=world.limits,
+                faults=world.faults, replies=world.replies,
+                enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip
         app: ASGIApp = self.api

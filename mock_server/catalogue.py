@@ -213,7 +213,7 @@ WS     stt    -        /v2/speech-to-text/transcription                         
 POST   map    text_to_speech /v2/text-to-speech                                                   text_to_speech.generate
 GET    std    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.retrieve_speech
 POST   map    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.generate_speech
-WS     std    -        /v2/text-to-speech/speech                                                  text_to_speech.stream
+WS     std    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.stream
 GET    std    text_to_speech /v2/text-to-speech/speech/{audio_id}                                 text_to_speech.retrieve_audio
 GET    std    text_to_speech /v2/text-to-speech/voices                                            text_to_speech.list_voices
 GET    s3     buckets  /s3                                                                        s3.list_buckets

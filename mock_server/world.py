@@ -28,6 +28,7 @@ from mock_server.engine.pacing import Pacing
 from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
 from mock_server.engine.route import current_call
+from mock_server.engine.scenarios.table import Scenarios
 from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
@@ -54,9 +55,15 @@ class World:
         self.ids = ids or Ids(settings.seed)
         self.accounts = Accounts(self.clock, settings.api_key, settings.states())
         self.limits = Limits(settings.limits())
-        self.faults = Faults(self.ids, self.clock, typed_frames=self.quirks["frames_typed"])
+        self.faults = Faults(
+            self.ids, self.clock, settings.fixtures, settings.faults, typed_frames=self.quirks["frames_typed"]
+        )
         self.replies = Replies(settings.fixtures, shipped_fixtures(), self.ids, self.clock.machine.monotonic)
         self.plans = Plans(settings.fixtures)
+        self.scenarios = Scenarios(
+            [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
+            faults=self.faults, limits=self.limits, plans=self.plans,
+        )  # fmt: skip
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
@@ -108,6 +115,7 @@ class World:
             self.replies.reset(account.id)
             self.ring.clear(account.id)
             self.webhooks.clear(account.id)
+            self.scenarios.reset(account.id)
         else:
             self.clock.reset()
             self.accounts.reset()
@@ -118,9 +126,17 @@ class World:
             self.ring.reset()
             self.webhooks.reset()
             self.cache.clear()
+            self.scenarios.reset()  # last: the one from the start is on again
         if self.stored:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)
+
+    def clear_journal(self, account: Account | None) -> int:
+        """Forget one account's exchanges, or all, and that there ever were more; how many went."""
+        if account is None:
+            self.ring.evicted = 0
+        self.accounts.forget_evictions(account)
+        return self.ring.clear(account.id if account else None)
 
     async def close(self) -> None:
         await self.outbox.close()
@@ -220,6 +236,16 @@ class Call:
                 self._unmatched(view, strict)
         elif chosen.fault is not None or chosen.reply.headers is not None:
             self._dress(chosen)
+        return chosen, view
+
+    def scripted(self, model: str, user_text: str, **about: Any) -> tuple[Chosen, View] | None:
+        """As `choose`, for what needs no reply to answer: None, and no time spent, where the user has none for it."""
+        if not self.world.replies.has_own():
+            return None
+        chosen, view = self.choose(model, user_text, **about)
+        if chosen is None:
+            self.exchange.reply = ""
+            return None
         return chosen, view
 
     def _unmatched(self, view: View, strict: bool) -> None:

@@ -40,7 +40,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "admin": {"base", "engine", "world"},
     "catalogue": {"base", "engine"},
     "documents": {"base", "engine", "world", "catalogue"},
-    "app": {"base", "engine", "world", "domains", "admin", "catalogue", "documents"},
+    "fixtures_check": {"base", "engine", "world", "domains"},
+    "app": {"base", "engine", "world", "domains", "admin", "catalogue", "documents", "fixtures_check"},
     "serve": {"base", "engine", "world", "app"},
     "cli": {"base", "engine", "world", "app", "serve"},
     "__main__": {"cli"},
@@ -270,7 +271,7 @@ def test_a_reset_account_is_as_new_and_others_keep_theirs(still_app: Callable[[]
 
     assert account.counters == {}
     assert account.timeline.now() == app.world.clock.server.now()
-    assert account.state == "active"
+    assert account.state == "active" and app.world.scenarios.on(account) is None
     for name in ("faults", "limits", "plans", "ring", "store"):
         assert account.id not in str(state(app.world)[name])
     assert state(app.world)["store"] == state(alone.world)["store"]
@@ -296,6 +297,7 @@ def use(app: App, key: str) -> None:
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
     world.plans.put({"fine_tuning": "failed"}, account.id)
+    world.scenarios.switch_on("fine-tuning-fails", account)
     world.limits.put([Limit(5, 60.0)], account.id)
     world.accounts.set_state(account, "read-only")
     world.vectors.entry(account.id, "bucket")

@@ -2,29 +2,28 @@
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import account, limits, plans
-from mock_server.admin.wire import ClockChange, Told
+from mock_server.admin import account, faults, journal, limits, plans, replies, scenario, verdict
+from mock_server.admin.wire import Told
 from mock_server.base.clock import iso
-from mock_server.base.errors import ApiError, BadRequest, NotFound, render
-from mock_server.engine.faults.rules import Rule
-from mock_server.engine.journal import ENTRIES, describe
+from mock_server.base.errors import ApiError, BadRequest, render
+from mock_server.engine.clocks import ClockChange
 from mock_server.engine.operations import Operations
-from mock_server.engine.patterns import like
 from mock_server.world import AccountDep, World, WorldDep
 
 TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 
 router = APIRouter(prefix="/_mock")
-PARTS = (limits.router, account.router, plans.router)  # what has a file of its own
+# What has a file of its own.
+PARTS = tuple(part.router for part in (journal, replies, limits, account, plans, faults, scenario, verdict))
 
 
 @router.get("/health")
@@ -40,79 +39,6 @@ async def reset(world: WorldDep, account: AccountDep) -> dict[str, Any]:
     """As new: rows, rules, counters, clock and journal of the account, or of the whole server."""
     world.reset(account)
     return {"reset": account.id if account else "server"}
-
-
-@router.get("/requests")
-async def list_requests(
-    world: WorldDep,
-    mine: AccountDep,
-    account: str | None = None,
-    operation: str | None = None,
-    status: Annotated[int | None, Query(ge=100, le=599)] = None,
-    limit: Annotated[int, Query(ge=1, le=ENTRIES)] = 100,
-) -> dict[str, Any]:
-    """The exchanges, newest first; filtered by account id, operation (a name or a pattern) and status."""
-    wanted = mine.id if mine else account
-    found = []
-    for exchange in world.ring.newest_first():
-        if wanted is not None and (exchange.account is None or exchange.account.id != wanted):
-            continue
-        if operation is not None and (exchange.operation is None or not like(operation, exchange.operation.id)):
-            continue
-        if status is not None and exchange.status != status:
-            continue
-        found.append(describe(exchange))
-        if len(found) == limit:
-            break
-    return {"data": found, "meta": {"evicted": world.ring.evicted}}
-
-
-@router.get("/requests/{id}")
-async def get_request(world: WorldDep, mine: AccountDep, id: str) -> dict[str, Any]:
-    """One exchange by its id, which is the x-request-id of its response."""
-    for exchange in world.ring.newest_first():
-        if exchange.id == id and (mine is None or exchange.account is mine):
-            return {"data": describe(exchange)}
-    raise NotFound("There is no exchange with this id in the journal.")
-
-
-@router.delete("/requests")
-async def clear_requests(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """Forget the exchanges of the account, or all."""
-    return {"deleted": world.ring.clear(account.id if account else None)}
-
-
-@router.get("/faults")
-async def list_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """The fault rules in force, in the order they are tried."""
-    return {"data": world.faults.visible_to(account.id if account else None)}
-
-
-@router.post("/faults")
-async def add_fault(world: WorldDep, account: AccountDep, rule: Rule) -> dict[str, Any]:
-    """Put a fault rule in force, for the account or for everyone."""
-    return {"data": world.faults.add(rule, account.id if account else None).describe()}
-
-
-@router.delete("/faults")
-async def clear_faults(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """Take out the account's fault rules, or all."""
-    return {"deleted": world.faults.clear(account.id if account else None)}
-
-
-@router.delete("/faults/{id}")
-async def remove_fault(world: WorldDep, account: AccountDep, id: str) -> dict[str, Any]:
-    """Take out one fault rule."""
-    if not world.faults.remove(id, account.id if account else None):
-        raise NotFound("There is no fault rule with this id.")
-    return {"deleted": 1}
-
-
-@router.get("/replies")
-async def list_replies(world: WorldDep) -> dict[str, Any]:
-    """The reply rules in force, in the order they are tried."""
-    rules = world.replies.listed(None)
-    return {"data": rules}
 
 
 @router.get("/clock")

@@ -53,6 +53,9 @@ class Settings:
         (), "Folder with your own fixtures, laid out like the shipped one; read before it.", metavar="DIR", many=True
     )
     strict: bool = _option(False, "Refuse a chat that none of your own replies fits, and say which came nearest.")
+    faults: tuple[Path, ...] = _option(
+        (), "File of fault rules in force for every account; read again when it changes.", metavar="FILE", many=True
+    )
     seed: int = _option(0, "Seed of ids and draws: the same seed, clock and requests give the same bytes.")
     api_key: tuple[str, ...] = _option(
         (), "Accept only these API keys; without it any non-empty key is its own account.", metavar="KEY", many=True
@@ -67,6 +70,9 @@ class Settings:
         (), "Limit of every account: 20/second, openai.chat.*=5/minute (an operation), tokens=10000/minute (of chats).",
         metavar="LIMIT", many=True,
     )  # fmt: skip
+    scenario: str | None = _option(
+        None, "Scenario that is on for every account from the start; GET /_mock/scenario names them.", metavar="NAME"
+    )
     admin_token: str | None = _option(
         None, "Ask for this token in the header x-mock-admin-token on /_mock.", metavar="TOKEN"
     )
@@ -180,6 +186,9 @@ def _check_paths(settings: Settings) -> None:
         for folder in getattr(settings, name):
             if not folder.is_dir():
                 raise SettingsError(f"--{name} {folder} is not a folder.")
+    for file in settings.faults:
+        if not file.is_file():
+            raise SettingsError(f"--faults {file} is not a file.")
     if settings.data is not None and settings.data.exists() and not settings.data.is_dir():
         raise SettingsError(f"--data {settings.data} is not a folder.")
     if settings.db is not None:

@@ -96,6 +96,11 @@ class Accounts:
             account = self._known[id] = Account(id, self._clock.timeline(), fault_key, self._state_of(id))
         return account
 
+    def forget_evictions(self, account: Account | None) -> None:
+        """The journal begins anew for one account, or for all."""
+        for known in (account,) if account else self._known.values():
+            known.evicted = 0
+
     def _state_of(self, id: str) -> State:
         return self._own.get(id, self.everyones)
 

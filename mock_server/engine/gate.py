@@ -10,13 +10,15 @@ from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
 from mock_server.engine.answers import Instead, of_error
-from mock_server.engine.exchange import Exchange
+from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.faults.table import HEADER, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.limits import Limits
 from mock_server.engine.operations import Operation, Operations
 from mock_server.engine.replies import Replies
+from mock_server.engine.scenarios.table import HEADER as SCENARIO
+from mock_server.engine.scenarios.table import Scenarios
 
 
 class Gate:
@@ -32,6 +34,7 @@ class Gate:
         *,
         operations: Operations,
         accounts: Accounts,
+        scenarios: Scenarios,
         limits: Limits,
         faults: Faults,
         replies: Replies,
@@ -41,12 +44,13 @@ class Gate:
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._limits, self._replies, self._enter, self._lean = limits, replies, enter, lean
+        self._scenarios, self._limits, self._replies, self._enter, self._lean = scenarios, limits, replies, enter, lean
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["mock.exchange"]
+        arriving = receive
         dialect: Dialect = "std"
         try:
             headers = exchange.headers
@@ -57,6 +61,8 @@ class Gate:
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
             exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
             exchange.at = exchange.account.timeline.now()
+            if SCENARIO in headers:
+                self._scenarios.by_header(exchange.account, headers[SCENARIO])
             if exchange.account.state != "active":
                 _check_state(exchange)
             if self._limits.on:
@@ -68,11 +74,12 @@ class Gate:
             if self._replies.watched:
                 self._replies.watch()
             faulty = self._replies.faulty
-            if faulty or self._faults.rules or HEADER in headers or exchange.account.fault_key:
+            if faulty or self._faults.on or HEADER in headers or exchange.account.fault_key:
                 wire = exchange.wire = self._faults.arm(exchange, scope, receive, send, faulty)
                 if wire is not None:
                     receive, send = wire.receive, wire.send
                     if (answer := wire.instead()) is not None:
+                        await _take_in(exchange, arriving)
                         return await answer(scope, receive, send)
             if operation.room is None:
                 raise NotEmulated(
@@ -101,6 +108,8 @@ class Gate:
             if exchange.operation is None:
                 self._attribute(exchange)
                 dialect = self._operations.dialect_at(exchange.path)
+            if exchange.account is not None and not exchange.request_size:
+                await _take_in(exchange, arriving)
             await of_error(error, dialect)(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"
@@ -117,6 +126,15 @@ class Gate:
             exchange.account = self._accounts.of_key(exchange.secret)
             exchange.at = exchange.account.timeline.now()
         except ApiError:
+            pass
+
+
+async def _take_in(exchange: Exchange, receive: Receive) -> None:
+    """Read a short body that was refused unread, so that the journal has it. One that is waited for is left alone."""
+    headers = exchange.headers
+    length = headers.get(b"content-length", b"0")
+    if exchange.kind == "http" and 0 < int(length) <= BODY_CAP and b"expect" not in headers:
+        while (await receive()).get("more_body", False):
             pass
 
 

@@ -30,6 +30,7 @@ class Ring:
         self._ring: deque[tuple[Exchange, int]] = deque()
         self.bytes = 0
         self.evicted = 0
+        self.open: set[Exchange] = set()  # sockets that have not ended: they come into the ring when they do
 
     def add(self, exchange: Exchange) -> None:
         weight = exchange.weight()
@@ -41,6 +42,10 @@ class Ring:
             self.evicted += 1
             if exchange.account is not None:
                 exchange.account.evicted += 1
+
+    def of(self, account: str) -> list[Exchange]:
+        """One account's exchanges that have ended, oldest first."""
+        return [e for e, _ in self._ring if e.account is not None and e.account.id == account]
 
     def newest_first(self) -> Iterator[Exchange]:
         return (exchange for exchange, _ in reversed(self._ring))
@@ -77,6 +82,8 @@ class Journal:
             self._machine.monotonic(),
         )
         scope["mock.exchange"] = exchange
+        if socket:
+            self._ring.open.add(exchange)
         tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp)
         try:
             await self._app(scope, tee.receive, tee.send)
@@ -99,6 +106,7 @@ class Journal:
             exchange.call = exchange.receive = None
             self._stamp(exchange)
             mask(exchange)
+            self._ring.open.discard(exchange)
             self._ring.add(exchange)
 
     def _stamp(self, exchange: Exchange) -> str:

@@ -106,9 +106,9 @@ def _read(path: Path) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(v, str) for pair in value.items() for v in pair):
-        raise FixtureError(f"{path}: expected kinds of jobs with their plans, such as fine_tuning: failed")
+        raise FixtureError("expected kinds of jobs with their plans, such as fine_tuning: failed", path, 1)
     try:
         check(value)
     except ValueError as error:
-        raise FixtureError(f"{path}: {error}") from None
+        raise FixtureError(str(error), path) from None
     return value

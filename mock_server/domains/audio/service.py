@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
@@ -18,6 +18,8 @@ from mock_server.domains.audio import transcripts, wire
 from mock_server.domains.audio.tables import TRANSCRIPTION
 from mock_server.domains.text_to_speech import service as text_to_speech
 from mock_server.engine.egress import EgressError
+from mock_server.engine.replies import HEARD, fill
+from mock_server.engine.replies.rules import Word
 from mock_server.engine.store import Prepared
 from mock_server.world import Call
 
@@ -53,6 +55,7 @@ class Transcript:
 
     text: str
     seconds: float | None
+    words: Sequence[Word] | None = None  # where a reply has them
 
     def duration(self) -> float:
         return round(self.seconds if self.seconds is not None else transcripts.UNMEASURED, 3)
@@ -129,6 +132,8 @@ async def _heard(call: Call, request: Request) -> Transcript:
     if file is not None:
         kind = RAW.get(_ending(request.name))
         heard, sha256 = await call.world.worker.run(partial(_read, file, kind, found.hashes))
+    if (scripted := _scripted(call, request, heard.seconds)) is not None:
+        return scripted
     if heard.texts:
         return _by(call, "echo", hearing.join(heard.texts), heard.seconds)
     text = found.find(request.name, sha256, heard.seconds)
@@ -140,6 +145,33 @@ async def _heard(call: Call, request: Request) -> Transcript:
         if texts:
             return _by(call, "tones", hearing.join(texts), heard.seconds)
     return _by(call, "canned", found.canned(heard.seconds), heard.seconds)
+
+
+def _scripted(call: Call, request: Request, seconds: float | None) -> Transcript | None:
+    """What a reply says that was said; the file's name stands where chat has the user's text."""
+    asked = {
+        "language": request.language,
+        "model_config": dict(request.config),
+        "response_format": request.response_format,
+    }
+    found = call.scripted(
+        request.model, request.name, takes=HEARD, language=request.language or "",
+        request={"model": request.model, "file": request.name, "file_url": request.file_url, **asked},
+    )  # fmt: skip
+    if found is None:
+        return None
+    chosen, view = found
+    said = chosen.reply.transcript
+    if said is None:
+        text = chosen.reply.first_text()
+        return None if text is None else Transcript(fill(text, view), seconds)
+    if isinstance(said, str):
+        return Transcript(fill(said, view), seconds)
+    if said.duration is not None:
+        seconds = said.duration
+    elif seconds is None and said.words is not None:
+        seconds = max(word.end for word in said.words)
+    return Transcript(fill(said.said(), view), seconds, said.words)
 
 
 def _by(call: Call, how: str, text: str, seconds: float | None) -> Transcript:

@@ -13,6 +13,7 @@ from mock_server.world import Call
 # Of the vendor's documents for voices only, not in any enum of `provider`.
 VOICES_ONLY = ("murfai", "inworld", "fishaudio")
 TELEPHONE = 8000
+DEFAULT = ("telnyx", "naturalhd", "astra")  # who speaks when nobody is named
 ALL = ("mp3", "wav", "linear16", "mulaw", "alaw", "ogg_vorbis")
 AZURE = re.compile(r"(?:(audio|raw|riff|ogg)-)(\d+)(k?)hz-.*?-?mono-(mp3|pcm|mulaw|alaw|vorbis)")
 
@@ -64,7 +65,12 @@ def wish(call: Call, body: SpeechRequest) -> Wish:
     """What a request asks for. Raises Invalid for a bad field, SpeechFailed for what the provider does not make."""
     lenient = call.quirk("requests_mended")
     provider, model, voice = _speaker(call, body, lenient)
-    asked = _asked(body, provider)
+    return made((provider, model, voice), _asked(body, provider), lenient)
+
+
+def made(speaker: tuple[str, str, str], asked: Mapping[str, Any], lenient: bool) -> Wish:
+    """What (provider, model, voice) makes of what is asked for, by the keys below. Raises SpeechFailed."""
+    provider, model, voice = speaker
     rules = _rules(provider, model)
     format = _format(rules, asked, lenient)
     speed, volume = _number(asked, SPEED_KEYS, 1.0), _number(asked, VOLUME_KEYS, 1.0)
@@ -79,24 +85,32 @@ def wish(call: Call, body: SpeechRequest) -> Wish:
 def _speaker(call: Call, body: SpeechRequest, lenient: bool) -> tuple[str, str, str]:
     """(provider, model, voice), the first two in lower case. The first part of `voice` is matched in any case."""
     if body.voice:
-        head, *rest = body.voice.split(".")
-        provider = head.lower()
-        if rest and all(rest) and provider in RULES:
-            return provider, ".".join(rest[:-1]).lower(), rest[-1]
-        if not lenient:
-            detail = "is written provider.voice_id or provider.model_id.voice_id" if provider in RULES else None
-            raise SpeechFailed(f"Voice {body.voice[:200]!r} {detail or 'names no supported provider'}.")
+        try:
+            return named_voice(body.voice)
+        except SpeechFailed:
+            if not lenient:
+                raise
     if body.provider is None:
         if call.quirk("speech_fields_required") and not body.voice:
             raise Invalid([Issue(("body", "provider"), "can't be blank unless voice is given", "missing")])
-        return "telnyx", "naturalhd", "astra"
+        return DEFAULT
     provider = body.provider if call.quirk("provider_names_exact") else body.provider.lower()
     if provider not in PROVIDERS:
         if lenient:
-            return "telnyx", "naturalhd", "astra"
+            return DEFAULT
         raise Invalid([Issue(("body", "provider"), f"is not one of {', '.join(PROVIDERS)}", "literal_error")])
     own = getattr(body, provider)
     return provider, "", str(getattr(own, "voice_id", None) or "default")
+
+
+def named_voice(text: str) -> tuple[str, str, str]:
+    """The speaker that a `voice` names. Raises SpeechFailed."""
+    head, *rest = text.split(".")
+    provider = head.lower()
+    if rest and all(rest) and provider in RULES:
+        return provider, ".".join(rest[:-1]).lower(), rest[-1]
+    detail = "is written provider.voice_id or provider.model_id.voice_id" if provider in RULES else None
+    raise SpeechFailed(f"Voice {text[:200]!r} {detail or 'names no supported provider'}.")
 
 
 def _asked(body: SpeechRequest, provider: str) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from mock_server.base.errors import Invalid, Issue, NotFound, SpeechFailed
 from mock_server.domains.text_to_speech import providers
 from mock_server.domains.text_to_speech.tables import SYNTHESIS
 from mock_server.domains.text_to_speech.wire import OpenAISpeechRequest, SpeechRequest
+from mock_server.engine.replies import AUDIO
 from mock_server.engine.store import Prepared, Store, mine
 from mock_server.world import Call
 
+Sound = tuple[bytes, str]  # audio and its content type
 KIND = "synthesis"  # of ids and counters
 KEPT = 1000  # syntheses of an account that are known: the newest
 MOST_CHARACTERS = 5000
@@ -55,7 +57,7 @@ def plan(call: Call, body: SpeechRequest | None) -> Speech:
     wish = providers.wish(call, body)
     own = getattr(body, wish.voice.partition(".")[0], None)
     ssml = "ssml" in (body.text_type, getattr(own, "text_type", None))
-    return _speech(call, SENTENCE if body.text is None else body.text, wish, ssml)
+    return speech(SENTENCE if body.text is None else _short(call, body.text), wish, ssml)
 
 
 def plan_openai(call: Call, body: OpenAISpeechRequest) -> Speech:
@@ -68,26 +70,34 @@ def plan_openai(call: Call, body: OpenAISpeechRequest) -> Speech:
         format = "mp3"
     head = name.partition(".")[0].lower()
     voice = name if head in providers.RULES and "." in name else f"telnyx.naturalhd.{name}"
-    return _speech(call, body.input, providers.Wish(voice, Format(format, 24000), body.speed))
+    return speech(_short(call, body.input), providers.Wish(voice, Format(format, 24000), body.speed))
 
 
-def _speech(call: Call, text: str, wish: providers.Wish, ssml: bool = False) -> Speech:
-    if len(text) > MOST_CHARACTERS:
-        if not call.quirk("requests_mended"):
-            raise SpeechFailed(f"The text has {len(text)} characters; the limit is {MOST_CHARACTERS}.")
-        text = text[:MOST_CHARACTERS]
+def _short(call: Call, text: str) -> str:
+    if len(text) > MOST_CHARACTERS and not call.quirk("requests_mended"):
+        raise SpeechFailed(f"The text has {len(text)} characters; the limit is {MOST_CHARACTERS}.")
+    return text[:MOST_CHARACTERS]
+
+
+def speech(text: str, wish: providers.Wish, ssml: bool = False) -> Speech:
+    """A text as a wish says it."""
     if ssml:
-        text = " ".join(html.unescape(SSML.sub(" ", text)).split())
+        text = without_tags(text)
     rate = wish.format.rate
     return Speech(Utterance(text, pitch_of(wish.voice), slot_of(wish.speed, rate)), wish.format, wish.volume)
 
 
-def keep(call: Call, speech: Speech) -> str:
-    """Note what is said, so that it is known when it comes back; its id."""
+def without_tags(ssml: str) -> str:
+    """What SSML says."""
+    return " ".join(html.unescape(SSML.sub(" ", ssml)).split())
+
+
+def keep(call: Call, speech: Speech, id: str | None = None) -> str:
+    """Note what is said, so that it is known when it comes back; its id, a new one unless given."""
     store, account, said = call.world.store, call.account.id, speech.utterance
     with call.transaction() as transaction:
         n = store.number(transaction, account, KIND)
-        id = call.world.ids.uuid(account, KIND, n)
+        id = call.world.ids.uuid(account, KIND, n) if id is None else id
         store.run(
             INSERT, account=account, id=id, n=n, text=said.text, pitch=said.pitch, slot=said.slot,
             format=speech.format.name, rate=speech.format.rate, volume=speech.volume, created_at=call.milliseconds(),
@@ -95,6 +105,11 @@ def keep(call: Call, speech: Speech) -> str:
         if n > KEPT:
             store.run(FORGET, account=account, until=n - KEPT)
     return id
+
+
+def was_said(call: Call, id: str) -> bool:
+    """Whether something is known under an id."""
+    return call.world.store.one(GET, account=call.account.id, id=id) is not None
 
 
 def get(call: Call, id: str) -> Speech:
@@ -121,6 +136,22 @@ async def audio_in_json(call: Call, speech: Speech) -> bytes:
         return b'{"base64_audio":"' + b64encode(audio) + b'"}'
 
     return await call.world.worker.run(make)
+
+
+async def scripted(call: Call, body: SpeechRequest | OpenAISpeechRequest | None, speech: Speech) -> Sound | None:
+    """The audio that a reply has for what is to be said; the voice stands where chat has the model."""
+    voice = "" if body is None else body.voice if isinstance(body.voice, str) else body.voice.id if body.voice else ""
+    language = getattr(body, "language", None) or ""
+    found = call.scripted(
+        voice or getattr(body, "provider", None) or "",
+        speech.utterance.text,
+        takes=AUDIO,
+        language=language,
+        request=body,
+    )
+    if found is None or found[0].reply.audio is None:
+        return None
+    return await call.world.worker.run(found[0].audio), found[0].reply.audio.type()
 
 
 def known(store: Store, account: str) -> list[Utterance]:

@@ -137,11 +137,10 @@ def _effects(value: Any) -> Any:
 
 
 EffectField = Annotated[Effect, BeforeValidator(_effects, json_schema_input_type=Effect | str | int)]
-Step = Annotated[
-    Effect | Literal["fine"],
+Step = Annotated[  # None: this one goes well
+    Effect | None,
     BeforeValidator(
-        lambda value: FINE if value in (FINE, None) else _effects(value),
-        json_schema_input_type=Effect | str | int | None,
+        lambda value: None if value == FINE else _effects(value), json_schema_input_type=Effect | str | int | None
     ),
 ]
 
@@ -245,9 +244,7 @@ class Rule(BaseModel):
     @property
     def sequence(self) -> tuple[Effect | None, ...]:
         """Its effects in order; None lets one go well."""
-        if self.effect is not None:
-            return (self.effect,)
-        return tuple(None if step == FINE else step for step in self.effects or ())  # type: ignore[misc]
+        return (self.effect,) if self.effects is None else tuple(self.effects)
 
     @property
     def most(self) -> int | None:
@@ -277,3 +274,8 @@ def complaint(error: Any) -> str:
     words = str(error["msg"]).removeprefix("Value error, ")
     place = ".".join(str(part) for part in error["loc"] if not str(part).startswith("function-"))
     return f"{place}: {words}" if place else words
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a rule."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Rule.model_json_schema(mode="validation")}

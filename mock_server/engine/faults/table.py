@@ -3,7 +3,8 @@
 Precedence: request header, then magic key, then rules of the API in the order they were added, then those of files.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
@@ -13,6 +14,7 @@ from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
+from mock_server.engine.faults.files import FaultFiles
 
 if TYPE_CHECKING:  # models are built when the first fault is asked for, not at start
     from mock_server.engine.faults.index import Shelf
@@ -29,13 +31,23 @@ MOST_SHELVES = 2000  # accounts whose rules are kept sorted by operation
 class Faults:
     """One table for the server; rules of an account concern that account only. Nothing here is another account's to see."""
 
-    def __init__(self, ids: Ids, clock: Clock, *, typed_frames: bool = False) -> None:
+    def __init__(
+        self,
+        ids: Ids,
+        clock: Clock,
+        folders: Sequence[Path] = (),
+        files: Sequence[Path] = (),
+        *,
+        typed_frames: bool = False,
+    ) -> None:
         self._ids, self._clock, self._typed = ids, clock, typed_frames
         self.rules: list[Armed] = []  # of the API, then of files: the order in which they are tried
         self._from_files: list[Armed] = []
         self._made: dict[str | None, int] = {}  # names made up, by owner: other accounts' rules never shift them
         self._asked: dict[tuple[str, str], Armed] = {}  # what headers and keys asked for, by account and text
         self._shelves: dict[str, Shelf] = {}  # rules by account, then by operation
+        self.files = FaultFiles(folders, files, clock, self._replace_files)
+        self.on = self._watching = bool(folders or files)  # whether anybody need ask
 
     # Changes
 
@@ -57,6 +69,7 @@ class Faults:
 
     def _arrange(self, of_api: "list[Armed]") -> None:
         self.rules = [*of_api, *self._from_files]
+        self.on = self._watching or bool(self.rules)
         self._shelves.clear()
 
     def _new_id(self, account: str | None) -> str:
@@ -88,16 +101,21 @@ class Faults:
             self._arrange(kept)
         return len(before) - len(kept)
 
-    def replace_files(self, rules: "Iterable[Armed]") -> None:
+    def _replace_files(self, rules: "list[Armed]") -> None:
         """The rules of files are these now; those that stay as they were keep their counts."""
         of_api = self._of_api()
         old = {(armed.source.rpartition(":")[0], armed.id): armed for armed in self._from_files}
-        self._from_files = list(rules)
+        self._from_files = rules
         for armed in self._from_files:
             before = old.get((armed.source.rpartition(":")[0], armed.id))
             if before is not None and before.rule == armed.rule:
                 armed.counts = before.counts
         self._arrange(of_api)
+
+    def look_at_files(self) -> None:
+        """Take what files say now, where there are any."""
+        if self._watching:
+            self.files.refresh()
 
     def reset(self, account: str | None = None) -> None:
         """As new for one account, or for all: no rules of the API, and every count at the start."""
@@ -123,6 +141,7 @@ class Faults:
         `expected`: something else may let a fault fire later on.
         Raises BadRequest for a header or a key that cannot be read.
         """
+        self.look_at_files()
         fired = self._by_head(exchange)
         if fired is None and not expected and not self._body_decides(exchange):
             return None

@@ -1,0 +1,70 @@
+"""YAML (or JSON) files that remember on which line each of their values stands, for messages that say where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MOST_BYTES = 16 * 1024 * 1024
+
+
+class YamlError(ValueError):
+    """A file that cannot be read: one sentence with its name and, where there is one, the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A file's value. `line` says where a part of it stands."""
+
+    path: Path
+    value: Any
+    _node: Any
+
+    def line(self, place: Sequence[str | int] = ()) -> int:
+        """The line, from 1, of the value at a place such as ("faults", 0, "effect"); the nearest that there is."""
+        node, line = self._node, 1
+        for part in (None, *place):
+            if part is not None:
+                node = _child(node, part)
+            if node is None:
+                return line
+            line = node.start_mark.line + 1
+        return line
+
+    def at(self, place: Sequence[str | int] = ()) -> str:
+        """`faults.yaml:12`, with the file's name as it was given."""
+        return f"{self.path}:{self.line(place)}"
+
+
+def read(path: Path) -> Marked:
+    """Read one file. Raises YamlError."""
+    import yaml
+
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise YamlError(f"{path}: the file is larger than {MOST_BYTES} bytes.")
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_bytes())
+        try:
+            node = loader.get_single_node()
+            return Marked(path, None if node is None else loader.construct_document(node), node)
+        finally:
+            loader.dispose()
+    except OSError as error:
+        raise YamlError(f"{path}: it cannot be read: {error.strerror}.") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise YamlError(f"{path}{line}: this is no YAML: {error.problem or error.context}.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, YamlError):
+            raise
+        raise YamlError(f"{path}: this is no YAML: {' '.join(str(error).split())[:200]}.") from None
+
+
+def _child(node: Any, part: str | int) -> Any:
+    """The node of a mapping's value or a list's item; None where there is none."""
+    if isinstance(node.value, list) and isinstance(part, int) and node.id == "sequence":
+        return node.value[part] if -len(node.value) <= part < len(node.value) else None
+    if node.id == "mapping":
+        return next((value for key, value in node.value if key.value == str(part)), None)
+    return None
