@@ -17,10 +17,11 @@ def read(request: MessagesRequest, *, lenient: bool) -> Prompt:
     """The prompt that a request holds. Raises Invalid for what makes no sense, unless `lenient`, and for a text with a NUL."""
     prompt = Prompt()
     if request.system:
-        blocks = [{"type": "text", "text": request.system}] if isinstance(request.system, str) else request.system
-        prompt.add("system", _text(blocks, ("body", "system"), lenient))
+        where: Place = ("body", "system")
+        text = request.system
+        prompt.add("system", _sound(text, where) if isinstance(text, str) else _text(text, where, lenient))
     for i, message in enumerate(request.messages):
-        where: Place = ("body", "messages", i)
+        where = ("body", "messages", i)
         role, content = message.get("role"), message.get("content")
         if role not in ROLES:
             if not lenient:
@@ -75,13 +76,17 @@ def _text(blocks: Sequence[Any], where: Place, lenient: bool) -> str:
 def _string(block: dict[str, Any], key: str, where: Place, lenient: bool) -> str:
     value = block.get(key)
     if isinstance(value, str):
-        if "\0" in value:
-            raise Invalid([Issue((*where, key), "Value error, a text holds no NUL")])
-        return value
+        return _sound(value, (*where, key))
     if lenient:
         return ""
     message, kind = ("Input should be a valid string", "string_type") if key in block else ("Field required", "missing")
     raise Invalid([Issue((*where, key), message, kind)])
+
+
+def _sound(text: str, where: Place) -> str:
+    if "\0" in text:
+        raise Invalid([Issue(where, "Value error, a text holds no NUL")])
+    return text
 
 
 def functions(request: MessagesRequest, *, lenient: bool) -> list[Offered]:

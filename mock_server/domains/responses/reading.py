@@ -36,7 +36,8 @@ def read(request: ResponsesRequest, prompt: Prompt, *, lenient: bool) -> list[Me
         messages.append(Message("system", text))
     items, place = request.input, ("body", "input")
     if isinstance(items, str):
-        items = [{"role": "user", "content": items}]
+        prompt.add("user", _sound(items, place))
+        return [*messages, Message("user", items)]
     for i, item in enumerate(items if isinstance(items, list) else [] if items is None else [items]):
         where = (*place, i) if isinstance(items, list) else place
         if isinstance(item, dict):
