@@ -8,8 +8,6 @@ from typing import Any
 
 from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
-from mock_server.base.regex import RegexError, compiled
-from mock_server.base.schema import SchemaError, instance
 from mock_server.domains.models import service as models
 from mock_server.engine.completion import Ask, Choice, Completion, tokenize
 from mock_server.engine.replies import Chosen, Reply, View, fill, fill_all
@@ -110,6 +108,8 @@ def _called(index: int, calls: Sequence[tuple[str, str, str]]) -> Choice:
 
 def _fitting(call: Call, schema: dict[str, Any], variant: int) -> str:
     """A value that fits a schema, as JSON. Raises BadRequest for one that nothing fits."""
+    from mock_server.base.schema import SchemaError
+
     text = json.dumps(schema)
     try:
         if len(text) > LARGEST_CACHED:
@@ -121,6 +121,8 @@ def _fitting(call: Call, schema: dict[str, Any], variant: int) -> str:
 
 def _made(schema: str, variant: int, seed: int) -> str:
     """Variant 0 takes the first of everything that a schema leaves open; each other one chooses its own way."""
+    from mock_server.base.schema import instance
+
     ids = Ids(seed)
     draw = None if variant == 0 else lambda place: ids.draw("", f"schema {variant}", place)
     return json.dumps(instance(json.loads(schema), draw), ensure_ascii=False, allow_nan=False)
@@ -161,6 +163,8 @@ def _text(call: Call, ask: Ask, reply: Reply | None, view: View, variant: int) -
 
 def _matching(regex: str, variant: int) -> str:
     """A text that a regular expression matches. Raises BadRequest where there is none."""
+    from mock_server.base.regex import RegexError, compiled
+
     try:
         texts = list(islice(compiled(regex).texts(most=LONGEST_GUIDED, whole=True), variant % 16 + 1))
     except RegexError as error:

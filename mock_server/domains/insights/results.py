@@ -8,7 +8,6 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from mock_server.base.errors import BadRequest
-from mock_server.base.schema import SchemaError, instance
 from mock_server.domains.insights.wire import InsightRow
 from mock_server.engine.accounts import Account
 from mock_server.engine.replies import TEXT, Reply, View, fill, fill_all
@@ -54,6 +53,8 @@ def find(world: World, account: Account, said: Said, insight: InsightRow) -> str
     key = blake2b(f"{name}\0{instructions}\0{schema}\0{said.transcript}".encode(), digest_size=8).hexdigest()
     wanted = _as_schema(schema)
     if wanted is not None:
+        from mock_server.base.schema import SchemaError, instance
+
         words = _Words(said.last("user"), key)
         try:
             made = instance(wanted, lambda place: world.ids.draw("", key, place), words.about)
