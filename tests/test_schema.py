@@ -76,6 +76,7 @@ SENSELESS: dict[str, tuple[Any, str]] = {
     "required": ({"required": "a"}, "#/required is not a list of names"),
     "properties": ({"properties": []}, "#/properties is not an object of schemas"),
     "minimum": ({"minimum": "3"}, "#/minimum is not a number"),
+    "no number": ({"const": float("inf")}, "it holds a number that JSON does not have"),
     "no step": ({"multipleOf": 0}, "#/multipleOf is not a number above 0"),
     "length": ({"minLength": -1}, "#/minLength is not a whole number"),
     "empty union": ({"anyOf": []}, "#/anyOf is not a list of schemas"),

@@ -1,5 +1,6 @@
 """One JSON schema as it was sent: checked, its references found, and the effort that goes into it bounded."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
@@ -186,6 +187,8 @@ def _measure(root: Any) -> None:
         else:
             if isinstance(value, str):
                 characters -= len(value)
+            elif isinstance(value, float) and not math.isfinite(value):
+                raise SchemaError("it holds a number that JSON does not have")
             inner = ()
         left -= len(inner)
         if left < 0 or characters < 0:
