@@ -246,7 +246,15 @@ IDEMPOTENT = frozenset(
     }
 )
 # Those whose answers have a `usage` of a chat, which limits of tokens count.
-METERED = frozenset({"chat.create_completion", "openai.chat.create_completion"})
+METERED = frozenset(
+    {
+        "ai.create_response",
+        "anthropic.v1.messages",
+        "chat.create_completion",
+        "openai.chat.create_completion",
+        "openai.create_response",
+    }
+)
 
 
 def operations() -> Iterator[Operation]:

@@ -359,3 +359,11 @@ def test_a_number_that_json_does_not_have_is_not_sent_back(client):
     )
 
     assert answer.status_code == 422 or answer.json()["metadata"] == {"a": None}
+
+
+def test_a_limit_of_tokens_counts_responses_too(client):
+    client.admin("PUT", "/limits", json={"limits": ["tokens=10/minute"]})
+
+    statuses = [client.post(path, {"input": ASK}).status_code for path in PATHS]
+
+    assert statuses == [200, 429]

@@ -94,6 +94,18 @@ def test_choices_differ_where_the_schema_lets_them(client):
     assert len({choice["message"]["content"] for choice in answer["choices"]}) == 4
 
 
+@pytest.mark.timeout(20)
+def test_many_choices_of_a_schema_that_takes_its_time_come_soon(client):
+    branches = [
+        {"type": "object", "properties": {"k": {"const": n}, "v": {"not": {"minimum": -n}}}} for n in range(100)
+    ]
+    schema = {"type": "array", "minItems": 40, "items": {"oneOf": branches}}
+
+    answer = client.chat(guided_json=schema, n=128)
+
+    assert answer.status_code in (200, 400)
+
+
 def test_parse_of_chat_and_of_the_responses_api(sdk):
     by_chat = sdk.chat.completions.parse(model="m", messages=[{"role": "user", "content": "hi"}], response_format=Order)
     by_responses = sdk.responses.parse(model="m", input="hi", text_format=Order)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mock_server.base.schema import scalars
@@ -16,6 +17,7 @@ DEEPEST = 40  # values inside one another
 FULL = 5  # down to this depth all that is optional is there; below it nothing is
 ROUNDS = 2  # so often a recursive schema is inside itself before it counts as deep
 MISSES = 40  # candidates of one way that may fail before the next way is tried
+Group = Callable[[], Iterator[Goals]]  # alternatives, of which one is taken
 Draw = Callable[[str], float]
 Words = Callable[[str], str]
 HINTS = (
@@ -37,7 +39,7 @@ class Search:
         """Values that fit all of `goals`, without end or until there are no more ideas. Raises SchemaError."""
         if place.depth > DEEPEST:
             return
-        for facets, opened in self._ways([[goals]], [], place.opened, place):
+        for facets, opened in self._ways([lambda: iter([goals])], [], place.opened, place):
             misses = 0
             for value in self._candidates(facets, replace(place, opened=opened)):
                 self.document.spend()
@@ -47,13 +49,13 @@ class Search:
                     break
 
     def _ways(
-        self, groups: list[Sequence[Goals]], facets: Facets, opened: tuple[int, ...], place: Place
+        self, groups: list[Group], facets: Facets, opened: tuple[int, ...], place: Place
     ) -> Iterator[tuple[Facets, tuple[int, ...]]]:
-        """Every choice of branches. A group is alternatives, of which one is taken: schemas that the value must all fit."""
+        """Every choice of branches. An alternative is schemas that the value must all fit."""
         if not groups:
             yield facets, opened
             return
-        for alternative in groups[0]:
+        for alternative in groups[0]():
             self.document.spend()
             opening = self._open(alternative, facets, opened, place)
             if opening is not None:
@@ -62,10 +64,10 @@ class Search:
 
     def _open(
         self, goals: Goals, facets: Facets, opened: tuple[int, ...], place: Place
-    ) -> tuple[Facets, tuple[int, ...], list[Sequence[Goals]]] | None:
+    ) -> tuple[Facets, tuple[int, ...], list[Group]] | None:
         """The facets with those of `goals`, and the choices that these leave open. None where nothing fits them."""
         facets = list(facets)
-        groups: list[Sequence[Goals]] = []
+        groups: list[Group] = []
         waiting = list(goals)
         self.document.spend(len(facets) // 8)
         seen = {id(facet) for facet in facets}
@@ -89,22 +91,23 @@ class Search:
             groups += self._choices(schema, place, opened)
         return None if _kinds(facets) == [] else (facets, opened, groups)
 
-    def _choices(self, schema: dict[str, Any], place: Place, opened: tuple[int, ...]) -> Iterator[Sequence[Goals]]:
+    def _choices(self, schema: dict[str, Any], place: Place, opened: tuple[int, ...]) -> Iterator[Group]:
         for word in ("anyOf", "oneOf"):
             if word in schema:
                 branches = self._ordered(schema[word], f"{place.path}/{word}", place, opened)
-                alone = [(b, *({"not": o} for o in schema[word] if o is not b)) for b in branches]
-                yield [(branch,) for branch in branches] + (alone if word == "oneOf" else [])
+                yield partial(_branches, branches, alone=word == "oneOf")
         if "if" in schema:
             condition = schema["if"]
-            yield [(condition, schema.get("then", True)), ({"not": condition}, schema.get("else", True))]
+            ways = [(condition, schema.get("then", True)), ({"not": condition}, schema.get("else", True))]
+            yield partial(iter, ways)
         if "not" in schema:
-            yield negations(self.document, schema["not"])
+            yield partial(iter, negations(self.document, schema["not"]))
         for name, inner in schema.get("dependentSchemas", {}).items():
-            yield [({"required": [name]}, inner), ({"properties": {name: False}},)]
+            yield partial(iter, [({"required": [name]}, inner), ({"properties": {name: False}},)])
 
     def _ordered(self, branches: Sequence[Any], path: str, place: Place, opened: tuple[int, ...]) -> list[Any]:
         """The branches of a union, from the one that the draw says; what ends soonest first where it is deep already."""
+        self.document.spend(len(branches) // 8)
         begin = self._pick(path, len(branches), place.index)
         ordered = [*branches[begin:], *branches[:begin]]
         if place.depth > FULL:
@@ -201,6 +204,13 @@ class Search:
 
     def fits_name(self, facets: Facets, name: str) -> bool:
         return all(fits(self.document, name, f["propertyNames"]) for f in facets if "propertyNames" in f)
+
+
+def _branches(branches: Sequence[Any], alone: bool) -> Iterator[Goals]:
+    """Each branch; then, where one alone must hold, each with the others ruled out."""
+    yield from ((branch,) for branch in branches)
+    if alone:
+        yield from ((b, *({"not": other} for other in branches if other is not b)) for b in branches)
 
 
 def _kinds(facets: Facets) -> list[str] | None:

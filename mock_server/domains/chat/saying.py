@@ -18,7 +18,8 @@ SHIPPED = "default"  # the reply that fits every chat
 DOMAIN = "chat"  # what rules call all ways to talk with a model
 DEFAULT = "This is a canned reply of the Telnyx AI mock server."
 THOUGHTS = "The user wants an answer. A canned one is at hand, so I will give it."
-LARGEST_CACHED = 16 * 1024  # characters of a schema
+DIFFERENT = 8  # values for one schema, or texts for one pattern, in a request of many choices: each takes its time
+LARGE = 16 * 1024  # characters of a schema; what fits a larger one is not remembered for long
 LONGEST_GUIDED = 10_000  # characters that a regular expression is answered with
 
 
@@ -72,7 +73,7 @@ def _choice(call: Call, ask: Ask, reply: Reply | None, view: View, index: int, q
     if ask.forced is not None:
         if named := [tool for tool in scripted if fill(tool.name, view) == ask.forced.name]:
             return _calls(call, ask, index, named[:1], view)
-        arguments = _fitting(call, ask.forced.schema or {"type": "object"}, _variant(call, ask.seed, index))
+        arguments = _fitting(call, ask, ask.forced.schema or {"type": "object"}, index)
         return _called(index, [(f"{ask.call_prefix}{call.uuid('tool_call')}", ask.forced.name, arguments)])
     said = reply is not None and (reply.text is not None or reply.has_json())
     if scripted and not ask.barred:
@@ -84,7 +85,7 @@ def _choice(call: Call, ask: Ask, reply: Reply | None, view: View, index: int, q
         if reply is not None and reply.refusal is not None:
             choice.refusal = tokenize(fill(reply.refusal, view))
             return choice
-    text = quoted if quoted is not None else _text(call, ask, reply, view, _variant(call, ask.seed, index))
+    text = quoted if quoted is not None else _text(call, ask, reply, view, index)
     if ask.stop:
         text, choice.stopped_by = _stopped(text, ask.stop)
     choice.tokens = tokenize(text)
@@ -106,15 +107,14 @@ def _called(index: int, calls: Sequence[tuple[str, str, str]]) -> Choice:
     return Choice(index, tool_calls=calls, finish_reason="tool_calls")
 
 
-def _fitting(call: Call, schema: dict[str, Any], variant: int) -> str:
+def _fitting(call: Call, ask: Ask, schema: dict[str, Any], index: int) -> str:
     """A value that fits a schema, as JSON. Raises BadRequest for one that nothing fits."""
     from mock_server.base.schema import SchemaError
 
     text = json.dumps(schema)
+    make = _made_lately if len(text) > LARGE else _made_before
     try:
-        if len(text) > LARGEST_CACHED:
-            return _made(text, variant, call.world.ids.seed)
-        return _made_before(text, variant, call.world.ids.seed)
+        return make(text, _variant(call, ask.seed, index % DIFFERENT), call.world.ids.seed)
     except SchemaError as error:
         raise BadRequest(f"The JSON schema cannot be satisfied: {error}.") from None
 
@@ -128,7 +128,8 @@ def _made(schema: str, variant: int, seed: int) -> str:
     return json.dumps(instance(json.loads(schema), draw), ensure_ascii=False, allow_nan=False)
 
 
-_made_before = lru_cache(maxsize=256)(_made)
+_made_before = lru_cache(maxsize=128)(_made)
+_made_lately = lru_cache(maxsize=DIFFERENT)(_made)
 
 
 def _json(value: Any) -> str:
@@ -146,7 +147,8 @@ def _variant(call: Call, seed: int | None, index: int) -> int:
     return int(call.world.ids.draw("", "chat seed", str(seed)) * 1024) + index
 
 
-def _text(call: Call, ask: Ask, reply: Reply | None, view: View, variant: int) -> str:
+def _text(call: Call, ask: Ask, reply: Reply | None, view: View, index: int) -> str:
+    variant = _variant(call, ask.seed, index)
     if ask.options:
         return ask.options[variant % len(ask.options)]
     if reply is not None and reply.has_json():
@@ -154,7 +156,7 @@ def _text(call: Call, ask: Ask, reply: Reply | None, view: View, variant: int) -
     if ask.schema is not None or ask.regex is not None:
         if reply is not None and reply.text is not None and view.chosen is not None and not view.chosen.shipped:
             return _canned(reply, view, variant)  # what a user has written is said, whether it fits or not
-        return _fitting(call, ask.schema, variant) if ask.schema is not None else _matching(ask.regex or "", variant)
+        return _fitting(call, ask, ask.schema, index) if ask.schema is not None else _matching(ask.regex or "", variant)
     text = _canned(reply, view, variant)
     if ask.shape == "json_object" and not _is_json_object(text):
         return _json({"reply": text})
@@ -163,17 +165,23 @@ def _text(call: Call, ask: Ask, reply: Reply | None, view: View, variant: int) -
 
 def _matching(regex: str, variant: int) -> str:
     """A text that a regular expression matches. Raises BadRequest where there is none."""
-    from mock_server.base.regex import RegexError, compiled
+    from mock_server.base.regex import RegexError
 
+    source = {"pointer": "/guided_regex"}
     try:
-        texts = list(islice(compiled(regex).texts(most=LONGEST_GUIDED, whole=True), variant % 16 + 1))
+        texts = _texts_of(regex)
     except RegexError as error:
-        raise BadRequest(f"guided_regex cannot be satisfied: {error}.", source={"pointer": "/guided_regex"}) from None
+        raise BadRequest(f"guided_regex cannot be satisfied: {error}.", source=source) from None
     if not texts:
-        raise BadRequest(
-            "guided_regex cannot be satisfied: no text was found that matches it.", source={"pointer": "/guided_regex"}
-        )
+        raise BadRequest("guided_regex cannot be satisfied: no text was found that matches it.", source=source)
     return texts[variant % len(texts)]
+
+
+@lru_cache(maxsize=64)
+def _texts_of(regex: str) -> Sequence[str]:
+    from mock_server.base.regex import compiled
+
+    return list(islice(compiled(regex).texts(most=LONGEST_GUIDED, whole=True), DIFFERENT))
 
 
 def _canned(reply: Reply | None, view: View, variant: int) -> str:
