@@ -73,7 +73,11 @@ class Regex:
         seen: set[str] = set()
         need, left = max(least - shortest, 0), steps or [MOST_STEPS]
         for turn in range(TRIES):
-            text = Writer(self._flags, turn, need, self._likely).write(self._tree)
+            writer = Writer(self._flags, turn, need, self._likely)
+            text = writer.write(self._tree)
+            left[0] -= writer.effort()
+            if left[0] < 0:
+                raise RegexError("the pattern takes too long to write texts for")
             if len(text) < least:
                 need += least - len(text)
                 text = text if whole else self._padded(text, least)

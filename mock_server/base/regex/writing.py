@@ -25,6 +25,10 @@ class Writer:
         self._state = (self._state * 1_664_525 + 1_013_904_223) % 2**32
         return (self._state >> 8) % n
 
+    def effort(self) -> int:
+        """Steps that the writing took."""
+        return LONGEST_TEXT - self._left
+
     def write(self, tree: Any) -> str:
         return "".join([self._node(str(name), value) for name, value in tree])
 

@@ -179,9 +179,17 @@ def _matching(regex: str, variant: int) -> str:
 
 @lru_cache(maxsize=64)
 def _texts_of(regex: str) -> Sequence[str]:
-    from mock_server.base.regex import compiled
+    """As many texts as are found with some effort. Raises RegexError where that is none."""
+    from mock_server.base.regex import RegexError, compiled
 
-    return list(islice(compiled(regex).texts(most=LONGEST_GUIDED, whole=True), DIFFERENT))
+    found: list[str] = []
+    try:
+        for text in islice(compiled(regex).texts(most=LONGEST_GUIDED, whole=True), DIFFERENT):
+            found.append(text)  # not all at once: those before an error count
+    except RegexError:
+        if not found:
+            raise
+    return found
 
 
 def _canned(reply: Reply | None, view: View, variant: int) -> str:
