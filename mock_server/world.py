@@ -9,13 +9,12 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 
 from mock_server.base.clock import Clock
-from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
 from mock_server.base.jobs import Kind
 from mock_server.base.plan import Plan
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
-from mock_server.engine.answers import Instead, Stream
+from mock_server.engine.answers import Stream
 from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
@@ -27,6 +26,7 @@ from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
+from mock_server.engine.replies.consulting import consult
 from mock_server.engine.route import current_call
 from mock_server.engine.scenarios.table import Scenarios
 from mock_server.engine.sockets import Pump, Session
@@ -217,7 +217,7 @@ class Call:
         With `required`, and where the server is strict, a request that no reply of the user's fits is refused. Raises
         BadRequest, the error that the reply is to be, and Instead for its silence.
         """
-        exchange, replies = self.exchange, self.world.replies
+        exchange = self.exchange
         operation = exchange.operation
         assert operation is not None
         view = View(operation.id, domain or operation.room or "", model, user_text, system_text)
@@ -228,15 +228,7 @@ class Call:
             view.metadata = metadata
         if (context := exchange.headers.get(CONTEXT)) is not None:
             view.context = context.decode("latin-1")
-        chosen = replies.choose(view)
-        exchange.reply = chosen.id if chosen else "default"
-        if chosen is None or chosen.shipped:
-            strict = required and self.world.settings.strict
-            if strict or replies.has_own():
-                self._unmatched(view, strict)
-        elif chosen.fault is not None or chosen.reply.headers is not None:
-            self._dress(chosen)
-        return chosen, view
+        return consult(self.world.replies, exchange, view, strict=required and self.world.settings.strict), view
 
     def scripted(self, model: str, user_text: str, **about: Any) -> tuple[Chosen, View] | None:
         """As `choose`, for what needs no reply to answer: None, and no time spent, where the user has none for it."""
@@ -247,28 +239,6 @@ class Call:
             self.exchange.reply = ""
             return None
         return chosen, view
-
-    def _unmatched(self, view: View, strict: bool) -> None:
-        """Tell which of the user's replies came nearest. Raises BadRequest where one had to fit."""
-        exchange = self.exchange
-        exchange.near_misses = near = self.world.replies.near_misses(view)
-        nearest = f" Nearest: {'; '.join(near)}." if near else ""
-        if strict:
-            exchange.reply = ""
-            raise BadRequest(f"No reply of yours fits this request, and the server is strict.{nearest}")
-        if near:
-            self.world.replies.tell(f"{view.operation}: no reply of yours fits, {exchange.reply!r} answers.{nearest}")
-
-    def _dress(self, chosen: Chosen) -> None:
-        """The headers of a reply, and what goes wrong with it."""
-        exchange, reply = self.exchange, chosen.reply
-        wire = exchange.wire
-        if chosen.fault is not None and wire is not None and wire.fired is None:
-            wire.fired = chosen.misfire(exchange, self.world.ids)
-            if (answer := wire.instead()) is not None:
-                raise Instead(answer)
-        headers = reply.headers or {}
-        exchange.more_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     def draw(self) -> float:
         """A number in [0, 1), the account's next."""

@@ -50,9 +50,6 @@ def mask(exchange: Exchange) -> None:
             exchange.response_body = exchange.response_body.replace(form, MASK)
         if exchange.query:
             exchange.query = exchange.query.replace(form, MASK)
-        if exchange.near_misses:
-            shown = form.decode("utf-8", "replace")
-            exchange.near_misses = [told.replace(shown, MASK.decode()) for told in exchange.near_misses]
         exchange.path = exchange.path.replace(form.decode("utf-8", "replace"), MASK.decode())
     if exchange.frames is not None:
         exchange.frames.keep(forms, MASK)

@@ -149,14 +149,16 @@ def _variant(call: Call, seed: int | None, index: int) -> int:
 
 def _text(call: Call, ask: Ask, reply: Reply | None, view: View, index: int) -> str:
     variant = _variant(call, ask.seed, index)
+    if reply is not None and reply.text is not None and view.chosen is not None and not view.chosen.shipped:
+        return _canned(reply, view, variant)  # the user's own words, whatever shape was asked for
     if ask.options:
         return ask.options[variant % len(ask.options)]
     if reply is not None and reply.has_json():
         return _json(fill_all(reply.json_value, view))
-    if ask.schema is not None or ask.regex is not None:
-        if reply is not None and reply.text is not None and view.chosen is not None and not view.chosen.shipped:
-            return _canned(reply, view, variant)  # what a user has written is said, whether it fits or not
-        return _fitting(call, ask, ask.schema, index) if ask.schema is not None else _matching(ask.regex or "", variant)
+    if ask.schema is not None:
+        return _fitting(call, ask, ask.schema, index)
+    if ask.regex is not None:
+        return _matching(ask.regex, variant)
     text = _canned(reply, view, variant)
     if ask.shape == "json_object" and not _is_json_object(text):
         return _json({"reply": text})

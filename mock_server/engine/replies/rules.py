@@ -214,6 +214,11 @@ class Reply(_Form):
     def _short_audio(cls, value: Any) -> Any:
         return {"file": value} if isinstance(value, str) else value
 
+    @field_validator("fault", mode="before")
+    @classmethod
+    def _bare_status(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value
+
     @field_validator("headers")
     @classmethod
     def _sendable(cls, value: dict[str, str] | None) -> dict[str, str] | None:

@@ -39,7 +39,7 @@ def check_template(value: Any) -> Any:
     """`value` itself: a text, or JSON with texts in it. Raises ValueError where one is a template that cannot be used."""
     if isinstance(value, str):
         if is_template(value) and _parts(value) is None:
-            from mock_server.engine.replies.sandbox import compiled
+            from mock_server.engine.replies.compiler import compiled
 
             if unknown := compiled(value).names - NAMES:
                 known = ", ".join(sorted(NAMES))
@@ -91,7 +91,7 @@ def fill_all(value: Any, view: "View") -> Any:
 
 
 def _made(template: str, view: "View", how: str) -> Any:
-    from mock_server.engine.replies.sandbox import compiled
+    from mock_server.engine.replies.compiler import compiled
 
     try:
         ready = compiled(template)
