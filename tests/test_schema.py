@@ -110,7 +110,6 @@ HOSTILE: dict[str, Any] = {
         "$defs": {"n": {"type": "object", "properties": {c: {"$ref": "#/$defs/n"} for c in "abcd"}, "required": [*"abcd"]}},
     },
     "large enum": {"enum": [f"value {n}" for n in range(1_000_000)]},
-    "two enums": {"enum": [f"v{n}" for n in range(15_000)], "not": {"enum": [f"v{n}" for n in range(4_900)]}},
     "doubled": inside(60, {"type": "string"}, lambda inner: {"allOf": [inner, inner]}),
     "deep": inside(400, {"type": "string"}, lambda inner: {"items": inner}),
     "deep and required": inside(60, {}, lambda inner: {"type": "object", "properties": {"a": inner}, "required": ["a"]}),
@@ -118,6 +117,14 @@ HOSTILE: dict[str, Any] = {
     "many of many": inside(19, {"type": "string", "minLength": 10_000}, lambda i: {"type": "array", "minItems": 50, "items": i}),
     "many properties": {"type": "object", "minProperties": 10**9},
     "long texts": {"type": "array", "minItems": 1000, "items": {"type": "string", "minLength": 20_000}},
+    "a long value many times": {"type": "array", "minItems": 1000, "items": {"const": "x" * 400_000}},
+    "a long default many times": {"type": "array", "minItems": 1000, "items": {"type": "string", "default": "x" * 400_000}},
+    "a large value many times": {"type": "array", "minItems": 1000, "items": {"const": [[n] for n in range(9000)]}},
+    "a long name many times": {"type": "array", "minItems": 1000, "items": {"type": "object", "required": ["x" * 400_000]}},
+    "many that it contains": {"type": "array", "contains": {}, "minContains": 10**9},
+    "many that require many": {
+        "type": "object", "required": ["0"], "dependentRequired": {str(n): [str(n + 1)] for n in range(6000)}, "maxProperties": 3,
+    },
     "long text": {"type": "string", "minLength": 10**9},
     "pattern that backtracks": {"type": "string", "pattern": r"^(\w+\s?)*\1{50}$", "minLength": 3000},
     "many patterns": {

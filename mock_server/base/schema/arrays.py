@@ -16,17 +16,17 @@ TURNS = 4  # candidates of the items that are tried
 
 
 def arrays(search: "Search", facets: Facets, place: Place) -> Iterator[Any]:
+    """Arrays worth a try, the likeliest first. Raises SchemaError."""
     least = int(max([f["minItems"] for f in facets if "minItems" in f], default=0))
     most = min([f["maxItems"] for f in facets if "maxItems" in f], default=LARGEST)
     contained = [(f["contains"], f.get("minContains", 1), f.get("maxContains")) for f in facets if "contains" in f]
     prefix = max([len(f["prefixItems"]) for f in facets if "prefixItems" in f], default=0)
-    while prefix < LARGEST and _goals_at(facets, prefix) and False in _goals_at(facets, prefix):
+    if any(goal is False for goal in _goals_at(facets, prefix)):
         most = min(most, prefix)
-        break
-    if least > LARGEST:
-        raise SchemaError(f"an array of {least} items is asked for, {LARGEST} are the most that is made")
-    lean = search.is_lean(place, _goals_at(facets, prefix))
     needed = sum(int(count) for _, count, _ in contained)
+    if max(least, needed) > LARGEST:
+        raise SchemaError(f"an array of {max(least, needed)} items is asked for, {LARGEST} are the most that is made")
+    lean = search.is_lean(place, _goals_at(facets, prefix))
     usual = max(prefix, needed, not lean)
     if needed and prefix and most > prefix:
         usual = prefix + needed
@@ -43,6 +43,7 @@ def _items(
     search: "Search", facets: Facets, place: Place, count: int, contained: Sequence[Any], shift: int, turn: int
 ) -> list[Any] | None:
     """An array of `count` items, what it must contain at its end; `shift` moves that, `turn` takes other items."""
+    search.document.spend(count)
     goals = [_goals_at(facets, n) for n in range(count)]
     at = count - 1 - shift
     for schema, least, most in contained:
@@ -57,14 +58,15 @@ def _items(
     made: list[Any] = []
     seen: set[Any] = set()
     for n in range(count):
-        search.document.spend()
         values = search.values(goals[n], place.item(n))
-        item = next((v for v in islice(values, turn, None) if not unique or key(v) not in seen), values)
+        item = next(
+            (v for v in islice(values, turn, None) if not unique or key(search.document, v) not in seen), values
+        )
         if item is values:
             return None
         made.append(item)
         if unique:
-            seen.add(key(item))
+            seen.add(key(search.document, item))
     return made
 
 

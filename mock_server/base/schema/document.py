@@ -46,6 +46,7 @@ class Document:
         self._left = EFFORT
         self._patterns: dict[str, Regex] = {}
         self.pattern_steps = [PATTERN_EFFORT]
+        self.keys: dict[int, set[Any]] = {}  # of the values of an enum, by the id of the enum
         self._bases: dict[int, str] = {}  # id of a schema -> URI that its references start from
         self._named: dict[str, Any] = {"": root}
         self._anchors: dict[tuple[str, str], Any] = {}

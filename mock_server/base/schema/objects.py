@@ -41,21 +41,29 @@ class Objects:
 
     def values(self) -> Iterator[dict[str, Any]]:
         required = list(dict.fromkeys(name for f in self._facets for name in f.get("required", ())))
+        known = set(required)
         for name in required:  # grows as it is walked: what is required may require more
-            needed = [n for f in self._facets for n in f.get("dependentRequired", {}).get(name, ())]
-            required += [n for n in dict.fromkeys(needed) if n not in required]
+            for needed in self._needed(name):
+                if needed not in known:
+                    known.add(needed)
+                    required.append(needed)
         if any(self._candidate(name, 0) is self for name in required):
             return
         optional = [] if self._search.is_lean(self._place) else self._optional(required)
         for names in dict.fromkeys((tuple(self._fitting(required, optional)), tuple(self._fitting(required, [])))):
             yield from self._of_names(names)
 
+    def _needed(self, name: str) -> list[str]:
+        """What a property requires beside it."""
+        return [n for f in self._facets for n in f.get("dependentRequired", {}).get(name, ())]
+
     def _optional(self, required: Sequence[str]) -> list[str]:
         """The properties that may be there and can be, in the schema's order, required ones in their places."""
         names: dict[str, None] = {}
+        known = set(required)
         for facet in self._facets:
             for name, inner in facet.get("properties", {}).items():
-                if name in required or not (
+                if name in known or not (
                     self._search.is_lean(self._place, [inner])
                     or not self._search.fits_name(self._facets, name)
                     or self._candidate(name, 0) is self
@@ -81,8 +89,8 @@ class Objects:
     def _with_what_they_need(self, required: Sequence[str], optional: Sequence[str], most: float) -> Iterator[str]:
         taken = set(required)
         for name in optional:
-            needed = {name} | {n for f in self._facets for n in f.get("dependentRequired", {}).get(name, ())}
-            if len(taken | needed) <= most and all(self._candidate(n, 0) is not self for n in needed):
+            needed = {name, *self._needed(name)} - taken
+            if len(taken) + len(needed) <= most and all(self._candidate(n, 0) is not self for n in needed):
                 taken |= needed
                 yield from needed
 
@@ -121,6 +129,7 @@ class Objects:
             if turns in tried:
                 continue
             tried.add(turns)
+            self._search.document.spend(sum(map(len, names)) // 32)
             made = {name: self._candidate(name, turn) for name, turn in zip(names, turns, strict=True)}
             if not any(value is self for value in made.values()):
                 yield made

@@ -7,7 +7,7 @@ from typing import Any
 
 from mock_server.base.schema import scalars
 from mock_server.base.schema.arrays import arrays
-from mock_server.base.schema.checking import fits
+from mock_server.base.schema.checking import fits, weight
 from mock_server.base.schema.document import KINDS, Document
 from mock_server.base.schema.negating import negations
 from mock_server.base.schema.objects import Objects
@@ -152,21 +152,29 @@ class Search:
         """Values worth a try, likeliest first."""
         for facet in facets:
             if "const" in facet:
-                yield facet["const"]
+                yield self._given(facet["const"])
                 return
         if self._draw is None:
-            yield from (facet["default"] for facet in facets if "default" in facet)
+            yield from (self._given(facet["default"]) for facet in facets if "default" in facet)
             for facet in facets:
                 if isinstance(facet.get("examples"), list):
-                    yield from facet["examples"][:3]
+                    yield from map(self._given, facet["examples"][:3])
         options = [facet["enum"] for facet in facets if "enum" in facet]
         if options:
             fewest = min(options, key=len)
             begin = self._pick(place.path, len(fewest), place.index)
-            yield from (o for o in [*fewest[begin:], *fewest[:begin]] if self._holds(facets, o))
+            for n in range(len(fewest)):
+                option = fewest[(begin + n) % len(fewest)]
+                if self._holds(facets, option):
+                    yield self._given(option)
             return
         for kind in self._sorted_kinds(facets, place):
             yield from self._of_kind(kind, facets, place)
+
+    def _given(self, value: Any) -> Any:
+        """A value that the schema brings along."""
+        self.document.spend(weight(value))
+        return value
 
     def _holds(self, facets: Facets, value: Any) -> bool:
         return all(fits(self.document, value, facet) for facet in facets)
