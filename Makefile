@@ -34,7 +34,8 @@ check: lint typecheck ## lint, types, all tests but the long ones (under 10 minu
 	$(BIN)/python -m pytest -n auto -m "not proof" -rs
 
 conformance: $(VENV)/.test ## the vendor SDK's own tests against the stub profile, passed and failed
-	$(BIN)/python -m tests.vendor.conformance
+	$(BIN)/python -m tests.vendor.conformance --write
+	$(BIN)/python docs/generate.py
 
 proof: $(VENV)/.test ## what takes longer: fuzzing, the vendor SDK's own tests
 	$(BIN)/python -m pytest -m proof --timeout 900
@@ -42,6 +43,7 @@ proof: $(VENV)/.test ## what takes longer: fuzzing, the vendor SDK's own tests
 bench: $(VENV)/.test ## speed as ratios to a bare ASGI app in the same run (wants wrk; see benchmarks/README.md)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/similarity.py
 
 clean: ## remove .venv, caches and build results
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build dist

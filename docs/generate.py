@@ -1,4 +1,4 @@
-"""Writes what README.md takes from code: `python docs/generate.py`. A test fails when it has not been run."""
+"""Writes what the documents take from code: `python docs/generate.py`. A test fails when it has not been run."""
 
 import re
 import sys
@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever is installed
 
+from docs.coverage import DOCS, coverage
 from mock_server.base.quirks import PROFILES, TABLE
 from mock_server.base.settings import options
 
@@ -51,3 +52,4 @@ def generate(text: str) -> str:
 
 if __name__ == "__main__":
     README.write_text(generate(README.read_text()))
+    (DOCS / "coverage.md").write_text(coverage())

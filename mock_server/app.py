@@ -14,6 +14,7 @@ from mock_server import __version__, catalogue
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
 from mock_server.base.settings import Settings
+from mock_server.engine.answers import Layer, Ready
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.gate import Gate
 from mock_server.engine.journal import Journal
@@ -38,13 +39,20 @@ SPECIFIC_FIRST = ("insights",)
 class Cors:
     """Starlette's CORS layer for requests that come from a web page; all others pass it by."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: Layer) -> None:
         self._app = app
-        self._cors = CORSMiddleware(app, **CORS)
+        self._cors = CORSMiddleware(self._send, **CORS)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._cors if b"origin" in scope["mock.exchange"].headers else self._app
-        await app(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Ready | None:
+        if b"origin" not in scope["mock.exchange"].headers:
+            return await self._app(scope, receive, send)
+        await self._cors(scope, receive, send)
+        return None
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._app(scope, receive, send)
+        if answer is not None:
+            await answer(scope, receive, send)
 
 
 class App:
@@ -100,8 +108,8 @@ class App:
             Cors,
             partial(
                 Gate, operations=self.operations, accounts=world.accounts, scenarios=world.scenarios, limits=world.limits,
-                faults=world.faults, replies=world.replies,
-                enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
+                faults=world.faults, replies=world.replies, enter=self.enter, max_json=settings.max_json_bytes,
+                max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip
         app: ASGIApp = self.api

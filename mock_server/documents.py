@@ -125,8 +125,19 @@ def _complete(schema: dict[str, Any]) -> None:
         for operation in item.values():
             declared = known[operation["operationId"]]
             _add_errors(operation, declared.dialect)
+            form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
+            if form is not None:
+                _without_null(components["schemas"][form["schema"]["$ref"].rpartition("/")[2]]["properties"])
             if declared.idempotent:
                 operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+
+
+def _without_null(parts: dict[str, Any]) -> None:
+    """A part of a form may be left out, but a form knows no null."""
+    for name, part in parts.items():
+        kinds = [kind for kind in part.get("anyOf", ()) if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            parts[name] = {**{k: v for k, v in part.items() if k != "anyOf"}, **kinds[0]}
 
 
 def _add_errors(operation: dict[str, Any], dialect: str) -> None:

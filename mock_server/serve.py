@@ -13,13 +13,14 @@ from typing import Any
 
 import uvicorn
 from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
 from mock_server.app import App, create_app
 from mock_server.base.errors import ApiError, BadRequest, MethodNotAllowed, render
 from mock_server.base.settings import Settings
+from mock_server.engine.masks import OURS
 
 LINGER = 2.0  # seconds in which a client may read why its frame was refused
 
@@ -78,6 +79,30 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
         self.scope["mock.flush"] = self.transport.flush  # type: ignore[typeddict-unknown-key, attr-defined]
+        self.scope["mock.respond"] = self.respond  # type: ignore[typeddict-unknown-key]
+
+    def respond(self, scope: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Send a whole answer at once; False where that takes uvicorn's own way, message by message."""
+        cycle = self.cycle
+        if (
+            cycle.scope is not scope  # the next request of the connection has come already
+            or cycle.response_started
+            or cycle.disconnected
+            or not cycle.keep_alive
+            or self.flow.write_paused
+            or scope["method"] == "HEAD"
+            or len(headers) > OURS  # what others put in is looked at, header by header
+        ):
+            return False
+        head = [STATUS_LINE[status]]
+        for name, value in (*cycle.default_headers, *headers):
+            head += (name, b": ", value, b"\r\n")
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        self.transport.write(b"".join((*head, b"\r\n", body)))
+        cycle.message_event.set()
+        self.on_response_complete()
+        return True
 
     def on_response_complete(self) -> None:
         self.transport.flush()  # type: ignore[attr-defined]  # of an answer to HEAD uvicorn writes no body
@@ -218,6 +243,7 @@ def config(app: App, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=75,  # clients keep an idle connection for 5 s too, and would meet ours as it closes
         timeout_graceful_shutdown=settings.drain,  # type: ignore[arg-type]
         ws_ping_interval=None,  # a half-open socket must stay one
         ws_max_size=settings.max_frame_bytes,

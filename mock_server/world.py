@@ -62,7 +62,7 @@ class World:
         self.plans = Plans(settings.fixtures)
         self.scenarios = Scenarios(
             [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
-            faults=self.faults, limits=self.limits, plans=self.plans,
+            faults=self.faults, limits=self.limits, plans=self.plans, replies=self.replies,
         )  # fmt: skip
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
@@ -281,12 +281,22 @@ class Call:
         assert self.exchange.keyed is not None
         return once(self.world.store, self.exchange.keyed, self.now(), run)
 
-    def after_parse(self, body: Any) -> Response | None:
-        """What happens between parsing and the service: the faults that the body decides. May raise their error."""
+    @property
+    def plain(self) -> bool:
+        """Whether nothing happens between parsing and the service."""
+        return self.exchange.keyed is None and not self.world.faults.rules
+
+    def after_parse(self, values: dict[str, Any]) -> Response | None:
+        """What happens between parsing and the service: the faults that the body decides. May raise their error.
+
+        `values` are what the endpoint is called with: its `body`, or the fields of a form.
+        """
         wire = self.exchange.wire
         if wire is None or wire.fired is not None:
             return None
-        wire.fired = self.world.faults.after_parse(self.exchange, body)
+        assert self.exchange.operation is not None
+        body = values if self.exchange.operation.upload else values.get("body")
+        wire.fired = self.world.faults.after_parse(self.exchange, body, wire.raw())
         answer: Response | None = wire.instead()
         return answer
 

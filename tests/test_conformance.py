@@ -1,5 +1,7 @@
 """The vendor SDK's own tests against this server: see tests/vendor/conformance.py, which `make conformance` runs too."""
 
+import json
+
 import pytest
 
 from tests.vendor import conformance
@@ -58,6 +60,7 @@ def test_the_sdks_own_tests_pass(version: str) -> None:
     print(report.table())
     assert report.outcomes
     assert not report.unexpected(), report.table()
+    assert json.loads(conformance.COUNTS.read_text())[version] == report.counts(), "run make conformance"
 
 
 @pytest.mark.proof

@@ -1,6 +1,7 @@
 """A kept database: it survives the death of the process, and trouble with it is told, not crashed on."""
 
 import os
+import random
 import resource
 import signal
 import sqlite3
@@ -13,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mock_server import LocalServer, Settings
 from tests.conftest import Client
 
 KEY = "test-durability"
@@ -100,6 +102,41 @@ def test_every_acknowledged_write_survives_kill_9_and_none_is_half(process, tmp_
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.proof
+@pytest.mark.timeout(1200)
+def test_no_acknowledged_write_is_lost_in_200_kills(process, tmp_path: Path) -> None:
+    """At 200 random moments under writes, each time on the file that the last kill left."""
+    db, moments = tmp_path / "kept.db", random.Random(1)
+    acknowledged: list[tuple[str, str]] = []
+    for n in range(200):
+        running = process(db)
+        writers = [
+            threading.Thread(target=write, args=(running.client(), 10 * n + w, acknowledged, threading.Event()))
+            for w in range(3)
+        ]
+        for writer in writers:
+            writer.start()
+        before, wanted = len(acknowledged), moments.randrange(1, 60)
+        while len(acknowledged) < before + wanted:
+            writers[0].join(moments.random() / 100)
+        running.end(signal.SIGKILL)
+        for writer in writers:
+            writer.join(10)
+
+    client = process(db).client()
+
+    kept = {c["id"]: c for c in client.get("/ai/conversations?limit=1000000").json()["data"]}
+    assert {id for kind, id in acknowledged if kind == "conversation"} <= kept.keys()
+    for id in moments.sample([id for kind, id in acknowledged if kind == "message"], 500):
+        (message,) = client.get(f"/ai/conversations/{id}/messages").json()["data"]
+        assert message["text"] == kept[id]["name"]
+    assert client.get("/ai/conversations?page[size]=1").json()["meta"]["total_results"] == len(kept)
+    with closing(sqlite3.connect(db)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        (messages,) = connection.execute("SELECT count(*) FROM conversation_message").fetchone()
+    assert messages >= sum(kind == "message" for kind, _ in acknowledged)
+
+
 def test_ids_never_repeat_after_a_restart(process, tmp_path: Path) -> None:
     db, ids = tmp_path / "kept.db", []
     for _ in range(3):
@@ -162,6 +199,24 @@ def test_a_full_disk_is_503_and_nothing_is_half_written(process, tmp_path: Path,
     assert {*statuses} == {200, 503}
     assert len(client.get("/ai/conversations").json()["data"]) == statuses.count(200)
     assert client.get("/ai/conversations?page[size]=1").json()["meta"]["total_results"] == statuses.count(200)
+
+
+@pytest.mark.parametrize("pragma", ["max_page_count = {pages}", "query_only = ON"])
+def test_a_full_and_a_read_only_database_are_503_for_writes_and_reads_go_on(pragma: str, tmp_path: Path) -> None:
+    with LocalServer(Settings(port=0, db=tmp_path / "kept.db")) as server, httpx.Client() as http:
+        client = Client(server.url, KEY, http)
+        made = client.post("/ai/conversations", {"name": "first"}).json()
+        connection = server.app.world.store.connection
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql("PRAGMA " + pragma.format(pages=pages))
+
+        refused = client.post("/ai/conversations", {"metadata": {"filler": "x" * 50_000}})
+        read = client.get(f"/ai/conversations/{made['id']}")
+
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["code"], error["title"]) == (503, "10016", "Service unavailable")
+    assert "database" in error["detail"]
+    assert read.json()["data"]["name"] == "first"
 
 
 def test_rows_of_a_room_that_was_entered_late_are_reset_too(start) -> None:

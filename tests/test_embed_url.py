@@ -67,7 +67,9 @@ def test_pages_of_the_same_site_are_stored_and_embedded_loops_and_all(client: Cl
     with site(pages) as url:
         assert crawl(client, url) == "success"
 
-    assert names(client) == {"index.html", "a.html", "b.html"}
+    found = files(client, "web")
+    assert {name for name in names(client) if name.endswith(".html")} == {"index.html", "a.html", "b.html"}
+    assert "404" in found[url + "/gone"]["error_reason"] and "redirect" in found[url + "/round"]["error_reason"]
     assert search(client, "web", "owls", num_of_docs=1)[0]["document_chunk"].startswith("Owls hunt.")
 
 
@@ -76,6 +78,26 @@ def test_links_are_followed_five_levels_deep(client: Client) -> None:
         assert crawl(client, url + "/0") == "success"
 
     assert names(client) == {f"{n}.html" for n in range(6)}
+
+
+def test_at_most_a_hundred_pages_are_loaded(client: Client) -> None:
+    pages = {f"/{n}": f"page {n}" for n in range(150)}
+    with site({"/": "".join(f'<a href="{path}">x</a>' for path in pages), **pages}) as url:
+        assert crawl(client, url) == "success"
+
+    assert len(names(client)) == 100
+
+
+def test_a_page_that_is_too_large_and_what_follows_50_mb_are_not_kept(client: Client) -> None:
+    large = {f"/{n}": "Bees. ".ljust(4_900_000) for n in range(12)}
+    with site(
+        {"/": "".join(f'<a href="{path}">x</a>' for path in ["/huge", *large]), "/huge": "x" * 5_300_000, **large}
+    ) as url:
+        assert crawl(client, url) == "success"
+
+    found = files(client, "web")
+    assert "bytes" in found[url + "/huge"]["error_reason"]
+    assert len(found) == 1 + 1 + 10  # the first page, the reason, and ten pages of 4.9 MB
 
 
 def test_a_canned_site_is_loaded_without_a_call(client: Client) -> None:

@@ -60,7 +60,7 @@ ACROSS_DOMAINS = {
     ("models.service", "fine_tuning.service"),
     ("fine_tuning.service", "buckets.service"),
     ("summarize.service", "buckets.service"),
-    ("audio.service", "text_to_speech.service"),
+    ("summarize.service", "audio.service"),
 }
 ROWS_ACROSS_DOMAINS = {
     ("chat.saying", "models.service"),
@@ -72,6 +72,8 @@ ROWS_ACROSS_DOMAINS = {
     ("reports.service", "audio.tables"),
     ("embeddings.tasks", "buckets.service"),
     ("embeddings.tracking", "buckets.service"),
+    ("embeddings.tracking", "audio.service"),
+    ("audio.listening", "text_to_speech.service"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mock_server import catalogue
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -42,10 +44,18 @@ def statuses(http, url: str) -> set[int]:
 
 
 def test_generated_parts_are_current():
-    sys.path.insert(0, str(ROOT / "docs"))
-    from generate import generate
+    from docs.generate import generate
 
     assert generate(README) == README, "run: python docs/generate.py"
+
+
+def test_the_coverage_page_is_current_and_counts_every_emulated_operation():
+    from docs.coverage import coverage
+
+    page = (ROOT / "docs" / "coverage.md").read_text()
+
+    assert coverage() == page, "run: python docs/generate.py"
+    assert page.count("\n| `") == sum(o.room is not None and not o.raw for o in catalogue.operations())
 
 
 def test_every_block_is_run_or_excused():

@@ -11,6 +11,7 @@ from typing import Any
 
 import pdf
 import pytest
+import speech
 import telnyx
 from conftest import Client
 
@@ -148,7 +149,22 @@ def test_a_system_text_chooses_a_chat_reply_too(start: Any, tmp_path: Path) -> N
     assert client.chat().json()["choices"][0]["message"]["content"] != "Arr."
 
 
+def test_audio_is_summarized_by_what_it_says(client: Client) -> None:
+    put(client, "talk.MP3", speech.speak(client, "The ferry leaves at noon. Bring a coat."))
+
+    assert summarize(client, "talk.MP3") == "The ferry leaves at noon. Bring a coat."
+
+
 # Refused
+
+
+@pytest.mark.timeout(20)
+def test_html_that_is_nested_beyond_all_measure_is_told_at_once(client: Client) -> None:
+    put(client, "deep.html", b"<div>x" * 1_000_000)
+
+    status, code, detail = refused(client, "deep.html")
+
+    assert (status, code) == (400, "10015") and "nested too deeply" in detail
 
 
 def test_what_is_not_there(client: Client) -> None:
@@ -156,14 +172,6 @@ def test_what_is_not_there(client: Client) -> None:
     assert refused(client, "k", bucket="none") == (404, "10005", "The specified bucket does not exist.")
     put(client, "mine", b"Mine.")
     assert refused(client.as_key(client.key + "-other"), "mine")[0] == 404
-
-
-def test_audio_is_told_to_come_later(client: Client) -> None:
-    put(client, "a.MP3", b"ID3")
-
-    status, code, detail = refused(client, "a.MP3")
-
-    assert (status, code) == (400, "10015") and "mp3" in detail
 
 
 @pytest.mark.parametrize(

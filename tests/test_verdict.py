@@ -8,13 +8,16 @@ import httpx
 import openai
 import pytest
 import telnyx
+from websockets.sync.client import connect
 
 from mock_server.base.clock import Timeline
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.frames import Frames
 from mock_server.engine.verdict import MOST_ATTEMPTS, RULES, judge, retry_after
+from tests.patient import patient_openai, patient_telnyx
 
+SOCKET = "/text-to-speech/speech?voice=Telnyx.NaturalHD.astra"
 ASK: Any = [{"role": "user", "content": "hi"}]
 
 
@@ -37,34 +40,20 @@ def wait(client, seconds: float) -> None:
     client.admin("POST", "/clock", json={"advance": seconds})
 
 
-class Patient:
-    """A vendor SDK that waits by moving its account's clock in the place of sleeping."""
-
-    test_client: Any
-
-    def _calculate_retry_timeout(self, *args: Any, **options: Any) -> float:
-        wait(self.test_client, super()._calculate_retry_timeout(*args, **options))  # type: ignore[misc]
-        return 0
-
-
-class PatientTelnyx(Patient, telnyx.Telnyx):
-    pass
-
-
-class PatientOpenAI(Patient, openai.OpenAI):
-    pass
-
-
 def chat_by(kind: str, client) -> Callable[..., Any]:
     """Ask for a chat by one of the SDKs."""
-    sdk: Any
     if kind == "telnyx":
-        sdk = PatientTelnyx(api_key=client.key, base_url=client.v2)
-        sdk.test_client = client
-        return lambda: sdk.ai.openai.chat.create_completion(messages=ASK)
-    sdk = PatientOpenAI(api_key=client.key, base_url=client.v2 + "/ai/openai")
-    sdk.test_client = client
-    return lambda: sdk.chat.completions.create(model="openai/gpt-4o", messages=ASK)
+        return lambda: patient_telnyx(client).ai.openai.chat.create_completion(messages=ASK)
+    return lambda: patient_openai(client).chat.completions.create(model="openai/gpt-4o", messages=ASK)
+
+
+def bearer(client) -> dict[str, str]:
+    return {"authorization": f"Bearer {client.key}"}
+
+
+def verdict_when(client, exchanges: int) -> dict[str, Any]:
+    """The verdict once so many exchanges have ended: the end of a socket comes after its client's."""
+    return next(found for _ in range(500) if (found := verdict(client))["exchanges"] == exchanges)
 
 
 def rule(client, effect: str) -> None:
@@ -122,8 +111,8 @@ def test_asking_the_same_again_is_no_retry_when_it_went_well_or_the_sdk_says_so(
 
 def test_uploads_are_the_same_whatever_boundary_they_come_with(client):
     rule(client, "503;times=1")
-    sdk = PatientOpenAI(api_key=client.key, base_url=client.v2 + "/ai")
-    sdk.test_client = client
+    sdk = patient_openai(client)
+    sdk.base_url = client.v2 + "/ai"
     sdk.audio.transcriptions.create(model="openai/whisper-large-v3-turbo", file=("a.wav", b"RIFF"))
     assert (verdict(client)["findings"], verdict(client)["retries"]) == ([], 1)
 
@@ -139,6 +128,12 @@ def test_parallel_requests_for_the_same_are_no_retries(client):
 
     asyncio.run(both())
     assert verdict(client)["requests"] == 2
+
+
+def test_a_socket_that_is_closed_by_either_side_has_no_findings(client):
+    with connect(client.v2.replace("http", "ws") + SOCKET, additional_headers=bearer(client), proxy=None) as socket:
+        socket.close()
+    assert verdict_when(client, 1)["findings"] == []
 
 
 # Bad clients
@@ -218,6 +213,14 @@ def test_going_on_without_an_end(client):
         wait(client, min(2**n, 8))
     (finding,) = verdict(client)["findings"]
     assert finding["rule"] == "no-bound" and len(finding["exchanges"]) == MOST_ATTEMPTS + 1
+
+
+def test_leaving_a_socket_open_and_then_without_a_word(client):
+    socket = connect(client.v2.replace("http", "ws") + SOCKET, additional_headers=bearer(client), proxy=None)
+    assert rules(client) == ["socket-left-open"]
+    socket.socket.shutdown(2)
+    (finding,) = verdict_when(client, 1)["findings"]
+    assert finding["rule"] == "socket-dropped" and finding["exchanges"] == [client.journal()[0]["id"]]
 
 
 # What it is about

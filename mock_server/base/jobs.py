@@ -53,6 +53,10 @@ class Kind:
             return self.at_once(word)
         if word == STUCK:
             return Plan((*((status, 0.0) for status in self.before), (self.ends[0], LONGEST)))
+        if "@" not in text:
+            words = ", ".join((AT_ONCE, *self.ends, STUCK))
+            steps = ", ".join(f"{status}@{n}" for n, status in enumerate((self.before[0], self.ends[0])))
+            raise ValueError(f"a plan is one of {words}, or steps such as {steps}; not {text[:60]!r}")
         plan = parse(text)
         *before, (last, at) = plan.steps
         if (

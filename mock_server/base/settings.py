@@ -52,10 +52,10 @@ class Settings:
     fixtures: tuple[Path, ...] = _option(
         (), "Folder with your own fixtures, laid out like the shipped one; read before it.", metavar="DIR", many=True
     )
-    strict: bool = _option(False, "Refuse a chat that none of your own replies fits, and say which came nearest.")
     faults: tuple[Path, ...] = _option(
         (), "File of fault rules in force for every account; read again when it changes.", metavar="FILE", many=True
     )
+    strict: bool = _option(False, "Refuse a chat that none of your own replies fits, and say which came nearest.")
     seed: int = _option(0, "Seed of ids and draws: the same seed, clock and requests give the same bytes.")
     api_key: tuple[str, ...] = _option(
         (), "Accept only these API keys; without it any non-empty key is its own account.", metavar="KEY", many=True

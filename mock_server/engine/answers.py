@@ -1,7 +1,7 @@
 """What an endpoint may answer: ready JSON bytes, an empty 200, or a paced stream of events."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,6 +33,10 @@ class Ready(Response):
             return await super().__call__(scope, receive, send)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+# An ASGI application that may give an answer back instead of sending it: what is whole goes out in one piece.
+Layer = Callable[[Scope, Receive, Send], Awaitable[Ready | None]]
 
 
 def as_json(value: Any, status: int = 200) -> Ready:

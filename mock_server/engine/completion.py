@@ -160,23 +160,17 @@ class Completion:
     usage: Usage | None = None  # token counts that replace those below
     pacing: PacingRule | None = None  # of a stream, over the server's
 
-    @property
-    def completion_tokens(self) -> int:
-        if self.usage is not None and self.usage.completion_tokens is not None:
-            return self.usage.completion_tokens
-        return sum([choice.size() for choice in self.choices])
-
-    @property
-    def reasoning_tokens(self) -> int:
-        if self.usage is not None and self.usage.reasoning_tokens is not None:
-            return self.usage.reasoning_tokens
-        return sum([len(choice.reasoning) for choice in self.choices])
-
-    @property
-    def total_tokens(self) -> int:
-        if self.usage is not None and self.usage.total_tokens is not None:
-            return self.usage.total_tokens
-        return self.prompt_tokens + self.completion_tokens
+    def spent(self) -> tuple[int, int]:
+        """Tokens of all choices, and how many of them were reasoning; what the reply says of them counts more."""
+        total = reasoning = 0
+        for choice in self.choices:
+            reasoning += len(choice.reasoning)
+            silent = choice.tool_calls or choice.refusal
+            total += choice.size() if silent else len(choice.tokens) + len(choice.reasoning)
+        if (usage := self.usage) is not None:
+            total = total if usage.completion_tokens is None else usage.completion_tokens
+            reasoning = reasoning if usage.reasoning_tokens is None else usage.reasoning_tokens
+        return total, reasoning
 
     @property
     def cached_tokens(self) -> int | None:

@@ -4,7 +4,8 @@ import base64
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from starlette.types import Message, Receive, Send
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from mock_server.engine.accounts import MAX_KEY_BYTES
 from mock_server.engine.exchange import Exchange
@@ -111,6 +112,10 @@ class SocketTee:
         elif kind == "websocket.disconnect":
             self._ended(message)
         return message
+
+    async def deliver(self, scope: Scope, answer: Response) -> None:
+        """Send an answer that is whole: a handshake denied."""
+        await answer(scope, self.receive, self.send)
 
     def _ended(self, message: Message) -> None:
         """uvicorn gives no reason where there was no close frame of the client's, which may have left without one."""

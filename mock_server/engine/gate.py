@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
-from mock_server.engine.answers import Instead, of_error
+from mock_server.engine.answers import Instead, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.faults.table import HEADER, Faults
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
@@ -44,22 +44,25 @@ class Gate:
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._scenarios, self._limits, self._replies, self._enter, self._lean = scenarios, limits, replies, enter, lean
+        self._scenarios, self._limits, self._replies = scenarios, limits, replies
+        self._enter, self._lean = enter, lean
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Ready | None:
+        """Gives back an answer that is whole; any other it has sent."""
         exchange: Exchange = scope["mock.exchange"]
-        arriving = receive
+        arriving, leaving = receive, send  # as they are before limits and faults come between
         dialect: Dialect = "std"
         try:
             headers = exchange.headers
             authorization = headers.get(b"authorization")
-            exchange.secret = bearer_key(authorization) or signed_key(authorization, exchange.query)
+            key = bearer_key(authorization)
+            exchange.secret = key or signed_key(authorization, exchange.query)
             raw_path = scope.get("raw_path") or scope["path"].encode()
             operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
             exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else bearer_key(authorization))
+            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else key)
             exchange.at = exchange.account.timeline.now()
             if SCENARIO in headers:
                 self._scenarios.by_header(exchange.account, headers[SCENARIO])
@@ -78,9 +81,10 @@ class Gate:
                 wire = exchange.wire = self._faults.arm(exchange, scope, receive, send, faulty)
                 if wire is not None:
                     receive, send = wire.receive, wire.send
-                    if (answer := wire.instead()) is not None:
+                    if (instead := wire.instead()) is not None:
                         await _take_in(exchange, arriving)
-                        return await answer(scope, receive, send)
+                        await instead(scope, receive, send)
+                        return None
             if operation.room is None:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."
@@ -98,8 +102,15 @@ class Gate:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
-            handler = operation.handler if self._lean else None
-            await (handler or self._app)(scope, receive, send)
+            answer = None
+            if self._lean and operation.handler is not None:
+                answer = await operation.handler(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+            if send is leaving:
+                return answer
+            if answer is not None:
+                await answer(scope, receive, send)
             if exchange.wire is not None:
                 await exchange.wire.linger()
         except Instead as instead:
@@ -110,7 +121,10 @@ class Gate:
                 dialect = self._operations.dialect_at(exchange.path)
             if exchange.account is not None and not exchange.request_size:
                 await _take_in(exchange, arriving)
-            await of_error(error, dialect)(scope, receive, send)
+            answer = of_error(error, dialect)
+            if send is leaving:
+                return answer
+            await answer(scope, receive, send)
         except ClientDisconnect:
             exchange.ended = "client_left"
         finally:
@@ -119,6 +133,7 @@ class Gate:
                 exchange.wire = None
             if exchange.keyed is not None:
                 self._in_flight.release(exchange.keyed)
+        return None
 
     def _attribute(self, exchange: Exchange) -> None:
         """An exchange with no operation belongs to its key's account all the same, where the key is good."""

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from mock_server.base.clock import Machine
 from mock_server.base.errors import UnexpectedError
 from mock_server.engine.accounts import MAX_KEY_BYTES, Account
-from mock_server.engine.answers import of_error
+from mock_server.engine.answers import Layer, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
 from mock_server.engine.frames import SocketTee
 from mock_server.engine.masks import blank_names, mask
@@ -67,7 +67,7 @@ class Journal:
     """ASGI layer. `name` gives an exchange's id from its account; `nobody` stands in where there is no account."""
 
     def __init__(
-        self, app: ASGIApp, *, ring: Ring, machine: Machine, nobody: Account, name: Callable[[Account], str]
+        self, app: Layer, *, ring: Ring, machine: Machine, nobody: Account, name: Callable[[Account], str]
     ) -> None:
         self._app, self._ring, self._machine, self._nobody, self._name = app, ring, machine, nobody, name
 
@@ -86,7 +86,9 @@ class Journal:
             self._ring.open.add(exchange)
         tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp)
         try:
-            await self._app(scope, tee.receive, tee.send)
+            answer = await self._app(scope, tee.receive, tee.send)
+            if answer is not None:
+                await tee.deliver(scope, answer)
             exchange.ended = exchange.ended or ("client_left" if tee.left and not tee.finished else "complete")
         except asyncio.CancelledError:
             exchange.ended = "stopped"
@@ -99,7 +101,7 @@ class Journal:
             traceback.print_exception(error, file=sys.stderr)
             if tee.started:
                 raise
-            await of_error(UnexpectedError(), "std")(scope, tee.receive, tee.send)
+            await tee.deliver(scope, of_error(UnexpectedError(), "std"))
         finally:
             exchange.duration = self._machine.monotonic() - exchange.started
             exchange.at = exchange.at or self._nobody.timeline.now()
@@ -140,6 +142,19 @@ class _Tee:
             self.left = True
         return message
 
+    async def deliver(self, scope: Scope, answer: Ready) -> None:
+        """Send an answer that is whole, in one go where the protocol can."""
+        exchange, body, headers = self.exchange, answer.body, answer.raw_headers
+        if exchange.more_headers:
+            headers = _dressed(headers, exchange.more_headers)
+        headers.append((b"x-request-id", self._stamp(exchange).encode()))
+        exchange.status, exchange.response_headers = answer.status_code, headers
+        exchange.response_size, exchange.response_body = len(body), bytes(body[:TEED])
+        self.started = self.finished = True
+        if "mock.respond" not in scope or not scope["mock.respond"](scope, answer.status_code, headers, body):
+            await self._send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body})
+
     async def send(self, message: Message) -> None:
         exchange = self.exchange
         kind = message["type"]
@@ -153,12 +168,16 @@ class _Tee:
             self.started = True
             exchange.status = message["status"]
             if exchange.more_headers:
-                names = {name for name, _ in exchange.more_headers}
-                kept = [(name, value) for name, value in message["headers"] if name.lower() not in names]
-                message["headers"] = [*kept, *exchange.more_headers]
+                message["headers"] = _dressed(message["headers"], exchange.more_headers)
             exchange.response_headers = message["headers"]
             message["headers"].append((b"x-request-id", self._stamp(exchange).encode()))
         await self._send(message)
+
+
+def _dressed(headers: Headers, more: Headers) -> Headers:
+    """Headers with others in the place of those that have their names."""
+    names = {name for name, _ in more}
+    return [*((name, value) for name, value in headers if name.lower() not in names), *more]
 
 
 def describe(exchange: Exchange) -> dict[str, Any]:

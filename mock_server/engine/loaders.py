@@ -7,10 +7,14 @@ interpreter. So this file imports nothing of ours, and its libraries where they 
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborHTMLParser
 
 Mode = Literal["text", "prose"]
 MOST_PAGES = 5000
@@ -24,6 +28,15 @@ BLOCKS = frozenset(
         "th", "title", "tr", "ul",
     }
 )  # fmt: skip
+# Elements that hold nothing, or that the next of their kind closes: they do not lie inside one another.
+FLAT = frozenset(
+    {
+        "area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta", "option", "p", "param",
+        "source", "tbody", "td", "th", "tr", "track", "wbr",
+    }
+)  # fmt: skip
+TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
+DEEPEST = 5000  # elements inside one another: the parser's time goes with the square of it
 UNSEEN = ["script", "style", "noscript", "template", "svg", "iframe"]
 
 
@@ -99,10 +112,17 @@ def _pdf(data: bytes) -> list[str]:
     return parts
 
 
-def _html(data: bytes) -> str:
+def parse_html(source: str) -> "LexborHTMLParser":
+    """Raises Unreadable for what would take the parser minutes."""
     from selectolax.lexbor import LexborHTMLParser
 
-    tree = LexborHTMLParser(decode(data))
+    if _depth(source) > DEEPEST:
+        raise Unreadable(f"The HTML is nested too deeply: over {DEEPEST} elements inside one another.")
+    return LexborHTMLParser(source)
+
+
+def _html(data: bytes) -> str:
+    tree = parse_html(decode(data))
     tree.strip_tags(UNSEEN)
     pieces: list[str] = []
     for node in tree.root.traverse(include_text=True) if tree.root is not None else ():
@@ -116,6 +136,17 @@ def _html(data: bytes) -> str:
     if len(lines) > 1 and lines[0] == lines[1]:  # the title, and the heading that repeats it
         del lines[0]
     return "\n".join(lines)
+
+
+def _depth(source: str) -> int:
+    """How many elements lie inside one another at most, roughly: some that are never closed count to the end."""
+    depth = deepest = 0
+    for closes, name in TAG.findall(source):
+        if name.lower() in FLAT:
+            continue
+        depth = max(depth - 1, 0) if closes else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _json(text: str, mode: Mode) -> list[str]:

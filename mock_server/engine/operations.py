@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
-from starlette.types import ASGIApp
-
 from mock_server.base.errors import BadRequest, Dialect, MethodNotAllowed, NotFound
+from mock_server.engine.answers import Layer
 
 Kind = Literal["http", "socket"]
 
@@ -28,7 +27,7 @@ class Operation:
     raw: bool = False  # reads its body itself, bytes of any kind and number
     metered: bool = False  # counts towards limits of tokens
     signed: bool = False  # the key may come as the access key id of an AWS signature
-    handler: ASGIApp | None = field(default=None, repr=False)  # compiled; linked when the room is first entered
+    handler: Layer | None = field(default=None, repr=False)  # compiled; linked when the room is first entered
 
 
 @dataclass(slots=True)

@@ -18,10 +18,10 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from mock_server.base.errors import ApiError, BadRequest, ExpectedJson, Invalid, InvalidJson, Issue
-from mock_server.engine.answers import Instead, as_json, of_error
+from mock_server.engine.answers import Instead, Layer, Ready, as_json, of_error
 from mock_server.engine.defaults import complete
 from mock_server.engine.exchange import Exchange
 
@@ -35,7 +35,11 @@ class Guard(Protocol):
 
     exchange: Exchange
 
-    def after_parse(self, body: Any) -> Response | None: ...
+    @property
+    def plain(self) -> bool:
+        """Nothing happens between parsing and the service."""
+
+    def after_parse(self, values: dict[str, Any]) -> Response | None: ...
 
     def once(self, run: Callable[[], Awaitable[Response]]) -> Awaitable[Response]: ...
 
@@ -50,7 +54,7 @@ def current_call(connection: HTTPConnection) -> Any:
 class LeanRoute(APIRoute):
     """A route with `lean`: the same operation as one ASGI function, or None where FastAPI's path must answer (forms)."""
 
-    lean: ASGIApp | None
+    lean: Layer | None
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         options["strict_content_type"] = False
@@ -86,13 +90,13 @@ class LeanRoute(APIRoute):
 
 def guarded(endpoint: Endpoint) -> Endpoint:
     """`endpoint` behind what every call passes after parsing, its result rendered."""
-    if getattr(endpoint, "is_guarded", False):
+    if hasattr(endpoint, "bare"):
         return endpoint
 
     @functools.wraps(endpoint)
     async def run(**values: Any) -> Response:
         call: Guard = values["call"]
-        answer = call.after_parse(values.get("body"))
+        answer = call.after_parse(values)
         if answer is not None:
             return answer
         if call.exchange.keyed is not None:
@@ -104,7 +108,7 @@ def guarded(endpoint: Endpoint) -> Endpoint:
         answer = await endpoint(**values)
         return answer if isinstance(answer, Response) else as_json(answer)
 
-    run.is_guarded = True  # type: ignore[attr-defined]
+    run.bare = endpoint  # type: ignore[attr-defined]
     return run
 
 
@@ -114,7 +118,7 @@ def _is_form(route: APIRoute) -> bool:
     return route.body_field is not None and isinstance(route.body_field.field_info, Form)
 
 
-def _compile(route: APIRoute) -> ASGIApp | None:
+def _compile(route: APIRoute) -> Layer | None:
     """The lean handler of a declaration: path and query by FastAPI's own fields, the body by one `validate_json`."""
     if _is_form(route):
         return None
@@ -130,22 +134,27 @@ def _compile(route: APIRoute) -> ASGIApp | None:
         or route._embed_body_fields
     ):
         raise TypeError(f"{route.operation_id}: a lean route takes `call`, parameters and one `body`, nothing else")
-    run: Endpoint = route.endpoint
+    run, endpoint = route.endpoint, route.endpoint.bare  # type: ignore[attr-defined]
     body = None if route.body_field is None else _Body(route.body_field)
     read_parameters = _parameters(dependant.path_params, dependant.query_params, dependant.header_params)
 
-    async def lean(scope: Scope, receive: Receive, send: Send) -> None:
+    async def lean(scope: Scope, receive: Receive, send: Send) -> Ready | None:
         exchange: Exchange = scope["mock.exchange"]
         call: Guard = exchange.call
         issues: list[Any] = []
         values = read_parameters(scope, issues, call) if read_parameters else {}
         values["call"] = call
         if body is not None:
-            values[body.name] = await body.read(scope, receive, issues, call)
+            values["body"] = await body.read(receive, issues, call)
         if issues:
             raise _invalid(issues)
-        answer: Response = await run(**values)
+        answer = await (endpoint if call.plain else run)(**values)
+        if type(answer) is Ready:
+            return answer
+        if not isinstance(answer, Response):
+            return as_json(answer)
         await answer(scope, receive, send)
+        return None
 
     return lean
 
@@ -154,7 +163,6 @@ class _Body:
     """The one JSON body of an operation."""
 
     def __init__(self, field: Any) -> None:
-        self.name: str = field.name
         self._field = field
         self._required: bool = field.field_info.is_required()
         self._default = field.get_default
@@ -163,7 +171,7 @@ class _Body:
         self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
         self._validate = self._adapter.validator.validate_json
 
-    async def read(self, scope: Scope, receive: Receive, issues: list[Any], call: Guard) -> Any:
+    async def read(self, receive: Receive, issues: list[Any], call: Guard) -> Any:
         """The validated body; what is wrong with it goes to `issues`."""
         message = await receive()
         body = message.get("body", b"")

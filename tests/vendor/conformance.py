@@ -1,6 +1,6 @@
 """Runs the vendor SDK's own tests, published with every test skipped, against this server in profile `stub`.
 
-    python -m tests.vendor.conformance [--version 4.189.0]
+    python -m tests.vendor.conformance [--version 4.189.0] [--write]
 
 A test runs when the operation it calls has a room in mock_server/catalogue.py, so a new room needs no edit here.
 Downloads, environments and staged tests live in .cache/vendor. Exit code 1 on any outcome that EXPECTED does not foresee.
@@ -25,6 +25,7 @@ from mock_server import LocalServer, Settings, catalogue
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "vendor"
+COUNTS = ROOT / "docs" / "conformance.json"
 # The SDK in use and the one nearest to the brief, each with the test tools of its own lock file.
 VERSIONS: Mapping[str, tuple[str, ...]] = {
     "4.189.0": ("pytest==9.0.2", "pytest-asyncio==1.3.0", "respx==0.22.0", "dirty-equals==0.11"),
@@ -98,6 +99,10 @@ class Report:
 
     def covered(self) -> frozenset[str]:
         return frozenset(o.operation for o in self.outcomes)
+
+    def counts(self) -> dict[str, list[int]]:
+        """How many tests of each operation passed, and how many were foreseen not to."""
+        return {o: [self.count("passed", o), self.count("foreseen", o)] for o in sorted(self.covered())}
 
     def table(self) -> str:
         rows = [f"telnyx {self.version:<47} passed  failed  foreseen"]
@@ -267,9 +272,14 @@ def main(arguments: list[str] | None = None) -> int:
         prog="conformance", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--version", action="append", choices=list(VERSIONS), help="this SDK version only")
-    versions = parser.parse_args(arguments).version or list(VERSIONS)
-    reports = [run(version) for version in versions]
+    parser.add_argument("--write", action="store_true", help="keep the counts for docs/coverage.md")
+    options = parser.parse_args(arguments)
+    reports = [run(version) for version in options.version or list(VERSIONS)]
     print("\n\n".join(report.table() for report in reports))
+    if options.write:
+        kept = json.loads(COUNTS.read_text()) if COUNTS.exists() else {}
+        kept.update({report.version: report.counts() for report in reports})
+        COUNTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
     return int(any(report.unexpected() or not report.outcomes for report in reports))
 
 

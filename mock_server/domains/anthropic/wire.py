@@ -122,7 +122,7 @@ def _head(answer: Answer) -> dict[str, Any]:
 
 def _usage(answer: Answer) -> dict[str, int]:
     completion = answer.completion
-    usage = {"input_tokens": completion.prompt_tokens, "output_tokens": completion.completion_tokens}
+    usage = {"input_tokens": completion.prompt_tokens, "output_tokens": completion.spent()[0]}
     if completion.cached_tokens is not None:
         usage["cache_read_input_tokens"] = completion.cached_tokens
     return usage

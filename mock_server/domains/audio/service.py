@@ -1,38 +1,31 @@
 """Transcribing: which text a piece of audio says, by what it carries, whose tones it has, a fixture, or its length."""
 
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import PurePosixPath
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import insert
 
-from mock_server.audio import hearing
 from mock_server.audio.hearing import Heard
 from mock_server.base.errors import BadRequest, Invalid, Issue
-from mock_server.domains.audio import transcripts, wire
+from mock_server.domains.audio import listening, transcripts, wire
+from mock_server.domains.audio.listening import MEDIA, RAW, ending, transcript
 from mock_server.domains.audio.tables import TRANSCRIPTION
-from mock_server.domains.text_to_speech import service as text_to_speech
 from mock_server.engine.egress import EgressError
 from mock_server.engine.replies import HEARD, fill
 from mock_server.engine.replies.rules import Word
 from mock_server.engine.store import Prepared
 from mock_server.world import Call
 
+__all__ = ["MEDIA", "Request", "Transcript", "transcribe", "transcript"]
 KIND = "transcription"  # of ids and counters
 INSERT = Prepared(insert(TRANSCRIPTION))
 TYPES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "oga", "ogg", "wav", "webm")
-RAW = {
-    "pcm": "linear16", "raw": "linear16", "linear16": "linear16", "s16le": "linear16", "ulaw": "mulaw", "mulaw": "mulaw",
-    "ul": "mulaw", "alaw": "alaw", "al": "alaw", "opus": None, "bin": None,
-}  # fmt: skip
 FETCH_SECONDS = 15.0
 NOVA_3_LANGUAGES = frozenset({"en", "en-us", "en-gb", "en-au", "en-nz", "en-in"})
-HASHED = 1 << 20  # bytes hashed in one go
 
 
 @dataclass(slots=True)
@@ -92,9 +85,9 @@ def check(call: Call, request: Request) -> None:
         request.file.seek(0, io.SEEK_END)
         if not request.file.tell():
             raise BadRequest("The file is empty.")
-    ending = _ending(request.name)
-    if ending and request.file is not None and ending not in TYPES and ending not in RAW:
-        raise BadRequest(f"File type {ending[:20]!r} is not supported; supported are {', '.join(TYPES)}.")
+    kind = ending(request.name)
+    if kind and request.file is not None and kind not in TYPES and kind not in RAW:
+        raise BadRequest(f"File type {kind[:20]!r} is not supported; supported are {', '.join(TYPES)}.")
     if call.quirk("transcription_rules_enforced"):
         _check_prose(request)
 
@@ -112,7 +105,7 @@ def _check_prose(request: Request) -> None:
         raise BadRequest(f"language is not supported by {model}.")
     if language and model == "deepgram/nova-3" and language not in NOVA_3_LANGUAGES:
         raise BadRequest(f"Language {request.language!r} is not supported by {model}.")
-    if model in wire.DEEPGRAM and _ending(request.name) not in ("", "mp3", "wav"):
+    if model in wire.DEEPGRAM and ending(request.name) not in ("", "mp3", "wav"):
         raise BadRequest(f"{model} takes mp3 and wav files only.")
 
 
@@ -127,24 +120,13 @@ async def _heard(call: Call, request: Request) -> Transcript:
     file = request.file
     if file is None:
         file = await _fetched(call, request)
-    found = transcripts.read(call.world)
     heard, sha256 = Heard((), None), ""
     if file is not None:
-        kind = RAW.get(_ending(request.name))
-        heard, sha256 = await call.world.worker.run(partial(_read, file, kind, found.hashes))
+        heard, sha256 = await listening.hear(call.world, file, request.name)
     if (scripted := _scripted(call, request, heard.seconds)) is not None:
         return scripted
-    if heard.texts:
-        return _by(call, "echo", hearing.join(heard.texts), heard.seconds)
-    text = found.find(request.name, sha256, heard.seconds)
-    if text is not None:
-        return _by(call, "transcript", text, heard.seconds)
-    known = text_to_speech.known(call.world.store, call.account.id) if file is not None and heard.seconds else []
-    if known and file is not None:
-        texts = await call.world.worker.run(partial(hearing.recognise, file, known))
-        if texts:
-            return _by(call, "tones", hearing.join(texts), heard.seconds)
-    return _by(call, "canned", found.canned(heard.seconds), heard.seconds)
+    how, text = await listening.tell(call.world, call.account, request.name, file, heard, sha256)
+    return _by(call, how, text, heard.seconds)
 
 
 def _scripted(call: Call, request: Request, seconds: float | None) -> Transcript | None:
@@ -179,16 +161,6 @@ def _by(call: Call, how: str, text: str, seconds: float | None) -> Transcript:
     return Transcript(text, seconds)
 
 
-def _read(file: IO[bytes], kind: str | None, hashes: bool) -> tuple[Heard, str]:
-    """In the worker: what the audio carries, and its SHA-256 where a fixture asks for one."""
-    heard, digest = hearing.read(file, kind), hashlib.sha256()
-    if hashes:
-        file.seek(0)
-        while block := file.read(HASHED):
-            digest.update(block)
-    return heard, digest.hexdigest() if hashes else ""
-
-
 async def _fetched(call: Call, request: Request) -> IO[bytes] | None:
     """The audio at file_url; None where the guard does not let the call out. Raises BadRequest when it cannot be had."""
     if not request.file_url:
@@ -219,7 +191,3 @@ async def _fetched(call: Call, request: Request) -> IO[bytes] | None:
             return None
         raise BadRequest(f"file_url cannot be downloaded: it answers {answer.status}.")
     return io.BytesIO(answer.body)
-
-
-def _ending(name: str) -> str:
-    return PurePosixPath(name.replace("\\", "/")).suffix[1:].lower()

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from mock_server.domains.chat import service, wire
 from mock_server.engine.answers import Ready
 from mock_server.engine.route import LeanRoute
-from mock_server.world import Call, CallDep
+from mock_server.world import CallDep
 
 router = APIRouter(route_class=LeanRoute)
 # One event: before OpenAPI 3.2 the schema of a text/event-stream is each event's.
@@ -23,18 +23,9 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/v2/ai/chat/completions", operation_id="chat.create_completion", responses=ANSWERS)
+@router.post("/v2/ai/openai/chat/completions", operation_id="openai.chat.create_completion", responses=ANSWERS)
 async def create_completion(call: CallDep, body: wire.ChatRequest) -> Response:
     """Chat with a language model, consistent with the OpenAI Chat Completions API."""
-    return await _answer(call, body)
-
-
-@router.post("/v2/ai/openai/chat/completions", operation_id="openai.chat.create_completion", responses=ANSWERS)
-async def create_openai_completion(call: CallDep, body: wire.ChatRequest) -> Response:
-    """Chat with a language model, at the OpenAI-compatible base URL `/v2/ai/openai`."""
-    return await _answer(call, body)
-
-
-async def _answer(call: Call, body: wire.ChatRequest) -> Response:
     consulted = await service.consult(call, body) if body.tools and body.retrievals() else None
     completion = service.complete(call, body, consulted)
     if not body.stream:

@@ -51,7 +51,7 @@ def say(call: Call, ask: Ask, prefix: str, quoted: str | None = None) -> Complet
     if chosen is not None and not chosen.shipped:
         _override(completion, chosen, view)
     if call.world.limits.on:
-        call.spend(completion.prompt_tokens + completion.completion_tokens)
+        call.spend(completion.prompt_tokens + completion.spent()[0])
     return completion
 
 

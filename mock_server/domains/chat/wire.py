@@ -249,16 +249,20 @@ def _tool_call(call: tuple[str, str, str]) -> dict[str, Any]:
 
 
 def _usage(answer: Completion) -> dict[str, Any]:
-    completion_tokens = answer.completion_tokens
+    prompt_tokens = answer.prompt_tokens
+    completion_tokens, reasoning_tokens = answer.spent()
     usage: dict[str, Any] = {
-        "prompt_tokens": answer.prompt_tokens,
+        "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
-        "total_tokens": answer.total_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
     }
-    if answer.cached_tokens is not None:
-        usage["prompt_tokens_details"] = {"cached_tokens": answer.cached_tokens}
-    if answer.reasoning_tokens:
-        usage["completion_tokens_details"] = {"reasoning_tokens": answer.reasoning_tokens}
+    if answer.usage is not None:
+        if answer.usage.total_tokens is not None:
+            usage["total_tokens"] = answer.usage.total_tokens
+        if answer.usage.cached_tokens is not None:
+            usage["prompt_tokens_details"] = {"cached_tokens": answer.usage.cached_tokens}
+    if reasoning_tokens:
+        usage["completion_tokens_details"] = {"reasoning_tokens": reasoning_tokens}
     return usage
 
 

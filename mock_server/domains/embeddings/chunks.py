@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mock_server.base.embedding import embed_bytes
-from mock_server.engine.loaders import Unreadable, decode
+from mock_server.engine.loaders import Unreadable, decode, parse_html
 
 DIMENSIONS = 1024  # of both models that embed buckets
 MOST = 100_000  # chunks of one document
@@ -75,10 +75,8 @@ def articles(data: bytes) -> list[tuple[str, dict[str, Any]]]:
 
 
 def sections(html: str, title: str) -> Iterator[tuple[str, str]]:
-    """(heading, text) of each section of an article; what comes before the first heading goes under the title."""
-    from selectolax.lexbor import LexborHTMLParser
-
-    tree = LexborHTMLParser(html)
+    """(heading, text) of each section of an article; what comes before the first heading goes under the title. Raises Unreadable."""
+    tree = parse_html(html)
     tree.strip_tags(["script", "style"])
     marks = []
     for node in tree.css(HEADINGS):

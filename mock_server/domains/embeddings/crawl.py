@@ -1,7 +1,7 @@
 """The pages of a web site: canned ones from fixtures/sites/<host>/, or fetched where the server may call out.
 
-From the first page along links to pages of the same host and port, LEVELS deep, each page once. A page that does not answer
-200 is passed over, unless it is the first.
+From the first page along links to pages of the same host and port, LEVELS deep, each page once. A page that cannot be had is
+told of, and the others are kept, unless it is the first.
 """
 
 import re
@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from mock_server.engine.egress import EgressError
+from mock_server.engine.loaders import Unreadable, decode, parse_html
 from mock_server.world import World, shipped_fixtures
 
 LEVELS = 5
@@ -57,35 +58,45 @@ def is_web(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-async def pages(world: World, url: str) -> list[Page]:
-    """The pages of a site, the first one first. Raises Unreachable."""
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What became of a crawl: the pages, the first one first, and why others could not be had, by their URLs."""
+
+    pages: list[Page]
+    missing: dict[str, str]
+
+
+async def site(world: World, url: str) -> Site:
+    """The pages of a site. Raises Unreachable."""
     started = world.clock.machine.monotonic()
     first = await _fetch(world, _plain(url))
     found, seen, size = [first], {_plain(url), first.url}, len(first.body)
     level = [first]
+    missing: dict[str, str] = {}
     for _ in range(LEVELS):
         following: list[Page] = []
         for page in level:
             for link in await _links(world, page):
                 if link in seen or not _same_site(link, first.url):
                     continue
-                if len(found) >= MOST_PAGES or world.clock.machine.monotonic() - started > LONGEST:
-                    return found
+                if len(found) + len(missing) >= MOST_PAGES or world.clock.machine.monotonic() - started > LONGEST:
+                    return Site(found, missing)
                 seen.add(link)
                 try:
                     other = await _fetch(world, link)
-                except Unreachable:
+                except Unreachable as error:
+                    missing[link] = str(error)
                     continue
                 if other.url != link and (other.url in seen or not _same_site(other.url, first.url)):
                     continue
                 seen.add(other.url)
                 size += len(other.body)
                 if size > MOST_BYTES:
-                    return found
+                    return Site(found, missing)
                 found.append(other)
                 following.append(other)
         level = following
-    return found
+    return Site(found, missing)
 
 
 async def _fetch(world: World, url: str) -> Page:
@@ -138,9 +149,10 @@ async def _links(world: World, page: Page) -> list[str]:
 
 def links(url: str, body: bytes) -> list[str]:
     """Where a page's links lead, each once, in their order."""
-    from selectolax.lexbor import LexborHTMLParser
-
-    tree = LexborHTMLParser(body)
+    try:
+        tree = parse_html(decode(body))
+    except Unreadable:
+        return []
     base = tree.css_first("base[href]")
     try:
         url = urljoin(url, (base.attributes.get("href") or "") if base is not None else "")

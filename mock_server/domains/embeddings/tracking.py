@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from mock_server.base.errors import NotFound
+from mock_server.domains.audio import service as audio
 from mock_server.domains.buckets import service as buckets
 from mock_server.domains.embeddings import chunks
 from mock_server.domains.embeddings.tables import BUCKET, CHUNK, FILE
@@ -27,7 +28,6 @@ LARGEST = 100 * 1024 * 1024  # bytes of an object
 SMALL = 64 * 1024  # bytes that are read at once
 AT_ONCE = 16  # chunks that are embedded in one go
 ROWS_AT_ONCE = 500
-MEDIA = frozenset({".mp3", ".mp4", ".mpeg", ".mpga", ".m4a", ".wav", ".webm", ".ogg", ".flac"})
 
 ROW, PIECE, TRACKED = FILE.c, CHUNK.c, BUCKET.c
 OF_BUCKET = ROW.bucket == bindparam("bucket")
@@ -142,7 +142,7 @@ async def _embed(
     try:
         data = await _read(world, account, found)
         checksum = await _checksum(world, data)
-        pieces = await _cut(world, found.key, data, how)
+        pieces = await _cut(world, account, found.key, data, how)
         del data
         made = await _vectors(world, pieces, how.model)
         document = await _write(world, account, entry, pieces, made)
@@ -164,8 +164,6 @@ async def _read(world: World, account: Account, found: buckets.Object) -> bytes:
     """Raises Unreadable for what is not embedded."""
     if found.size > LARGEST:
         raise Unreadable(f"The file has {found.size} bytes; at most {LARGEST} are embedded.")
-    if PurePosixPath(found.key.lower()).suffix in MEDIA:
-        raise Unreadable("Audio and video are not transcribed for embedding.")
     pieces = buckets.chunks(world, account, found)
     return b"".join(pieces) if found.size <= SMALL else await world.worker.run(b"".join, pieces)
 
@@ -178,10 +176,12 @@ def _md5(data: bytes) -> str:
     return md5(data, usedforsecurity=False).hexdigest()
 
 
-async def _cut(world: World, name: str, data: bytes, how: How) -> list[chunks.Chunk]:
+async def _cut(world: World, account: Account, name: str, data: bytes, how: How) -> list[chunks.Chunk]:
     """Raises Unreadable."""
     parts: Sequence[tuple[str, dict[str, Any]]]
-    if how.loader == "intercom":
+    if PurePosixPath(name.lower()).suffix in audio.MEDIA:
+        parts = [(await audio.transcript(world, account, name, data), {})]
+    elif how.loader == "intercom":
         parts = chunks.articles(data) if len(data) <= SMALL else await world.worker.run(chunks.articles, data)
     else:
         parts = [(text, {}) for text in await world.worker.text(name, data)]

@@ -81,12 +81,16 @@ def _response(answer: Answer, items: Sequence[dict[str, Any]] | None) -> dict[st
 
 
 def _usage(completion: Completion) -> dict[str, Any]:
+    output_tokens, reasoning_tokens = completion.spent()
+    total_tokens = completion.prompt_tokens + output_tokens
+    if completion.usage is not None and completion.usage.total_tokens is not None:
+        total_tokens = completion.usage.total_tokens
     return {
         "input_tokens": completion.prompt_tokens,
         "input_tokens_details": {"cached_tokens": completion.cached_tokens or 0},
-        "output_tokens": completion.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": completion.reasoning_tokens},
-        "total_tokens": completion.total_tokens,
+        "output_tokens": output_tokens,
+        "output_tokens_details": {"reasoning_tokens": reasoning_tokens},
+        "total_tokens": total_tokens,
     }
 
 

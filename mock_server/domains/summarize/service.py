@@ -4,6 +4,7 @@ import json
 from pathlib import PurePosixPath
 
 from mock_server.base.errors import BadRequest, NotFound, TooLarge
+from mock_server.domains.audio import service as audio
 from mock_server.domains.buckets import service as buckets
 from mock_server.domains.buckets.service import Object
 from mock_server.domains.summarize.extract import summarize as extract
@@ -13,7 +14,6 @@ from mock_server.engine.replies import TEXT, Chosen, View, fill, fill_all
 from mock_server.world import Call
 
 LARGEST = 100 * 1024 * 1024  # bytes
-MEDIA = frozenset({".flac", ".mp3", ".mp4", ".mpeg", ".mpga", ".m4a", ".ogg", ".wav", ".webm"})
 BY_LINE = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 
 
@@ -43,10 +43,11 @@ def _scripted(chosen: Chosen | None, view: View) -> str | None:
 
 async def _extracted(call: Call, found: Object) -> str:
     kind = PurePosixPath(found.key.lower()).suffix
-    if kind in MEDIA:
-        raise BadRequest(f"The file is of the type {kind[1:]}: this server does not summarize audio and video yet.")
     worker = call.world.worker
     data = await worker.run(buckets.read, call.world, call.account, found)
+    if kind in audio.MEDIA:
+        heard = await audio.transcript(call.world, call.account, found.key, data)
+        return await worker.run(extract, [heard], False)
     try:
         parts = await worker.text(found.key, data, "prose")
     except Unreadable as error:

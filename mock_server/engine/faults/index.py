@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any
 
 from mock_server.base.ids import Ids
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
-from mock_server.engine.faults.matching import Head, body_fits, concerns
+from mock_server.engine.faults.matching import Body, Head, concerns
 from mock_server.engine.faults.rules import Condition
 from mock_server.engine.faults.schedule import Armed, Fired
 from mock_server.engine.operations import Operation
@@ -53,12 +52,12 @@ class Shelf:
         assert exchange.operation is not None
         return bool(self._drawers(exchange.operation)[1])
 
-    def by_body(self, exchange: Exchange, body: Any, ids: Ids) -> Fired | None:
+    def by_body(self, exchange: Exchange, body: Body, ids: Ids) -> Fired | None:
         assert exchange.operation is not None and exchange.account is not None
         head = Head(exchange)
         for armed in self._drawers(exchange.operation)[1].candidates(head, body):
             match = armed.rule.match
-            if head.fits(match) and body_fits(match, body) and (fired := armed.fire(exchange.account, ids)):
+            if head.fits(match) and body.fits(match) and (fired := armed.fire(exchange.account, ids)):
                 return fired
         return None
 
@@ -95,7 +94,7 @@ class _Drawer:
     def __bool__(self) -> bool:
         return bool(self._others or self._exact)
 
-    def candidates(self, head: Head, body: Any) -> Iterator[Armed]:
+    def candidates(self, head: Head, body: Body | None) -> Iterator[Armed]:
         """Those that may be meant, in their order."""
         if not self._exact:
             return (armed for _, armed in self._others)
@@ -105,13 +104,13 @@ class _Drawer:
         found.sort(key=itemgetter(0))
         return (armed for _, armed in found)
 
-    def _handles(self, head: Head, body: Any) -> Iterator[Handle]:
+    def _handles(self, head: Head, body: Body | None) -> Iterator[Handle]:
         if "path" in self._kinds:
             yield "path", "", head.exchange.path
         for name in self._headers:
             if (value := head.header(name)) is not None:
                 yield "header", name, value
-        if "model" in self._kinds and isinstance(model := getattr(body, "model", None), str):
+        if "model" in self._kinds and body is not None and isinstance(model := body.first("model"), str):
             yield "model", "", model
 
 

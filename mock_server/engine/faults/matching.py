@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel
+from pydantic_core import from_json
 
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults.effects import Effect
@@ -85,20 +86,47 @@ def _all(conditions: dict[str, Condition] | None, read: Any) -> bool:
     return all((value := read(name)) is not None and wanted.fits(value) for name, wanted in conditions.items())
 
 
-def body_fits(match: Match, body: Any) -> bool:
-    """Whether all holds that a parsed body decides."""
-    if match.model is not None:
-        model = getattr(body, "model", None)
-        if not isinstance(model, str) or not like(match.model, model):
+class Body:
+    """A body as it was parsed, defaults filled in; what the operation does not know is looked up in the JSON itself."""
+
+    __slots__ = ("_json", "_parsed", "_raw")
+
+    def __init__(self, parsed: Any, raw: bytes) -> None:
+        self._parsed, self._raw, self._json = parsed, raw, None
+
+    def values(self, path: list[str]) -> list[Any]:
+        found = list(values_at(self._parsed, path))
+        if found or not self._raw:
+            return found
+        if self._json is None:
+            try:
+                self._json = from_json(self._raw)
+            except ValueError:
+                self._raw = b""
+        return list(values_at(self._json, path))
+
+    def first(self, name: str) -> Any:
+        return next(iter(self.values([name])), None)
+
+    def fits(self, match: Match) -> bool:
+        """Whether all holds that the body decides."""
+        if match.model is not None and not (isinstance(model := self.first("model"), str) and like(match.model, model)):
             return False
-    if match.stream is not None and bool(getattr(body, "stream", False)) != match.stream:
-        return False
-    if match.user_text is not None:
-        text = last_user_text(body)
-        if text is None or not match.user_text.fits(text):
+        if match.stream is not None and not (
+            has_field(self._parsed, "stream") and bool(self.first("stream")) == match.stream
+        ):
             return False
-    fields = (match.body or {}).items()
-    return all(any(wanted.fits(value) for value in values_at(body, path.split("."))) for path, wanted in fields)
+        if match.user_text is not None:
+            text = last_user_text(self._parsed)
+            if text is None or not match.user_text.fits(text):
+                return False
+        fields = (match.body or {}).items()
+        return all(any(wanted.fits(value) for value in self.values(path.split("."))) for path, wanted in fields)
+
+
+def has_field(body: Any, name: str) -> bool:
+    """Whether an operation's body knows a field, given or not."""
+    return isinstance(body, BaseModel) and name in type(body).model_fields
 
 
 def values_at(value: Any, path: list[str]) -> Iterator[Any]:

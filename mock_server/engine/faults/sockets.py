@@ -10,6 +10,7 @@ from starlette.types import Message
 from mock_server.engine.faults.effects import Moment
 from mock_server.engine.faults.schedule import Fired
 from mock_server.engine.faults.wire import Wire, dressed, halved, message_of
+from mock_server.engine.frames import DROPPED
 
 FORMATS = (
     "mp3, wav, webm, ogg, flac, ogg_opus, webm_opus, linear16, linear32, mulaw, alaw, opus, amr_nb, amr_wb, g729, speex"
@@ -172,6 +173,11 @@ class SocketWire(Wire):
         moment = self._moment(fired)
         if moment is not None and moment.unit != "seconds" and not self.over and self._reached(moment):
             await self._finish_socket(fired)
+
+    def hang_up(self) -> None:
+        if self._exchange.frames is not None:
+            self._exchange.frames.close(DROPPED, "", "server")
+        super().hang_up()
 
     async def _finish_socket(self, fired: Fired) -> None:
         effect = fired.effect

@@ -172,10 +172,12 @@ class Faults:
         """Whether some rule waits for this exchange's body."""
         return bool(self.rules) and self._shelf(exchange.account).waits(exchange)  # type: ignore[arg-type]
 
-    def after_parse(self, exchange: Exchange, body: Any) -> "Fired | None":
-        """What fires by a rule that asks for the body."""
+    def after_parse(self, exchange: Exchange, body: Any, raw: bytes = b"") -> "Fired | None":
+        """What fires by a rule that asks for the body: as it was parsed, and the JSON it was parsed from."""
+        from mock_server.engine.faults.matching import Body
+
         assert exchange.account is not None
-        fired = self._shelf(exchange.account).by_body(exchange, body, self._ids)
+        fired = self._shelf(exchange.account).by_body(exchange, Body(body, raw), self._ids)
         if fired is not None:
             exchange.fault = fired.id
         return fired

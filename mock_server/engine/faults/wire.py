@@ -42,14 +42,17 @@ class Wire:
     ) -> None:
         assert exchange.account is not None
         self.fired = fired
-        self.receive = receive
+        self.receive = receive if fired is not None else self._noting
         self.over = False
         self._exchange, self._scope, self._clock, self._ids = exchange, scope, clock, ids
         self._account, self._timeline = exchange.account, exchange.account.timeline
         self._receive, self._send = receive, send
+        self._noted: list[bytes] = []
+        self._json = b"json" in exchange.headers.get(b"content-type", b"json")
         self._shaped = self._events = self._broken = False
         self._began = 0.0  # when the head went out, by the account's clock
         self.chunks = self.bytes = 0  # sent so far
+        self._dripped = 0
         self._later: asyncio.Future[None] | None = None
 
     async def send(self, message: Message) -> None:
@@ -65,6 +68,18 @@ class Wire:
     def instead(self) -> Response | None:
         """What answers in place of the operation, None where that answers itself. Raises the error it answers with."""
         return None if self.fired is None else instead(self._exchange, self.fired, self._clock)
+
+    async def _noting(self) -> Message:
+        """What the client sends, a JSON body kept for the rules that wait for it."""
+        message = await self._receive()
+        if self._json and self.fired is None:
+            self._noted.append(message.get("body", b""))
+        return message
+
+    def raw(self) -> bytes:
+        """The JSON body as it came."""
+        raw, self._noted = b"".join(self._noted), []
+        return raw
 
     @property
     def job(self) -> str | None:
@@ -177,8 +192,10 @@ class Wire:
         size = len(chunk) if effect.drip is None else max(1, ceil(effect.drip * BEAT))
         for begin in range(0, len(chunk), size):
             piece = chunk[begin : begin + size]
-            if effect.drip is not None and not await self.pause(len(piece) / effect.drip):
-                return
+            if effect.drip is not None:
+                self._dripped += len(piece)
+                if not await self.pause(self._began + self._dripped / effect.drip - self._timeline.now()):
+                    return
             if effect.cut is not None and effect.cut.unit == "bytes":
                 piece = piece[: max(0, int(effect.cut.n) - self.bytes)]
             if self.over:

@@ -105,6 +105,10 @@ class Replies:
         gone = [armed for owner in owners if (armed := self._take(owner, id))]
         return bool(gone)
 
+    def drop(self, id: str, account: str | None) -> bool:
+        """Take out the rule that this very account has, or with None the one that everyone has; whether there was one."""
+        return self._take(account, id) is not None
+
     def _take(self, owner: str | None, id: str) -> Armed | None:
         table = self._api.get(owner)
         armed = table.pop(_key(owner, id)) if table else None

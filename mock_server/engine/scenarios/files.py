@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mock_server.base.limits import parse_all
 from mock_server.base.states import State
 from mock_server.engine.clocks import ClockChange
-from mock_server.engine.faults.rules import Rule, complaint
+from mock_server.engine.faults.rules import Rule
 from mock_server.engine.plans import check
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.engine.replies import FixtureError, ReplyRule, invalid, read_yaml
 
 FOLDER = "scenarios"
 MOST_RULES = 100
@@ -25,6 +25,9 @@ class Scenario(BaseModel):
     about: str = Field(description="What it is like, in a sentence.", min_length=1, max_length=1000)
     faults: list[Rule] = Field(
         default_factory=list, max_length=MOST_RULES, description="Fault rules, in the order they are tried."
+    )
+    replies: list[ReplyRule] = Field(
+        default_factory=list, max_length=MOST_RULES, description="Replies, as in a reply file."
     )
     limits: list[str] | None = Field(None, description="Rate limits, such as 20/second; an empty list is none.")
     state: State | None = Field(None, description="The state of the account.")
@@ -55,8 +58,8 @@ def read(path: Path) -> Scenario:
     """Raises FixtureError."""
     value: Any = read_yaml(path)
     if not isinstance(value, dict):
-        raise FixtureError(f"{path}: expected a mapping with about, faults, limits, state, plans or clock")
+        raise FixtureError(f"expected a mapping with {', '.join(Scenario.model_fields)}", path, 1)
     try:
-        return Scenario.model_validate(value)
+        return Scenario.model_validate(value, context={"folder": path.parent})
     except ValidationError as error:
-        raise FixtureError(f"{path}: {complaint(error.errors()[0])}") from None
+        raise invalid(path, error) from None

@@ -11,7 +11,7 @@ from mock_server.engine.accounts import Account, Accounts
 from mock_server.engine.faults.table import Faults
 from mock_server.engine.limits import Limits
 from mock_server.engine.plans import Plans
-from mock_server.engine.replies import FixtureError
+from mock_server.engine.replies import FixtureError, Replies
 
 if TYPE_CHECKING:  # models are built when the first scenario is asked for, not at start
     from mock_server.engine.scenarios.files import Scenario
@@ -32,9 +32,11 @@ class Scenarios:
         faults: Faults,
         limits: Limits,
         plans: Plans,
+        replies: Replies,
     ) -> None:
         self._folders, self._begins_with = folders, begins_with
         self._accounts, self._clock, self._faults, self._limits, self._plans = accounts, clock, faults, limits, plans
+        self._replies = replies
         self._on: dict[str | None, tuple[str, Scenario]] = {}  # by account; None: for everyone
         self._begin()
 
@@ -98,6 +100,8 @@ class Scenarios:
         for n, rule in enumerate(scenario.faults, 1):
             named = rule if rule.id is not None else rule.model_copy(update={"id": f"{name}.{n}"})
             self._faults.add(named, owner, _source(name))
+        for n, reply in enumerate(scenario.replies, 1):
+            self._replies.add(reply.model_copy(update={"id": reply.id or f"{name}.{n}"}), owner)
         if scenario.limits is not None:
             self._limits.put(parse_all(scenario.limits), owner)
         if scenario.state is not None:
@@ -117,6 +121,8 @@ class Scenarios:
             return None
         name, scenario = self._on.pop(owner)
         self._faults.drop(_source(name), owner)
+        for n, reply in enumerate(scenario.replies, 1):
+            self._replies.drop(reply.id or f"{name}.{n}", owner)
         if scenario.limits is not None:
             self._limits.clear(owner)
         if scenario.state is not None:
