@@ -163,30 +163,30 @@ def _choice(
     call: Call, request: ChatRequest, called: Function | None, reply: Reply | None, view: View, index: int,
     quoted: str | None,
 ) -> Choice:  # fmt: skip
-    scripted = (reply.tool_calls if reply is not None else None) or ()
     if called is not None:
-        if named := [tool for tool in scripted if fill(tool.name, view) == called.name]:
-            return _calls(call, index, named[:1], view)
-        return _called(call, index, called.name, _json(_fitting(called.parameters or {"type": "object"})))
-    said = reply is not None and (reply.text is not None or reply.has_json())
-    if scripted and request.tool_choice != "none":
-        choice = _calls(call, index, scripted, view)
-        if not said:
-            return choice
-    else:
-        choice = Choice(index)
-        if reply is not None and reply.refusal is not None:
+        return _forced(call, index, called, reply, view)
+    choice = Choice(index)
+    if reply is not None:
+        if reply.tool_calls is not None and request.tool_choice != "none":
+            choice = _calls(call, index, reply.tool_calls, view)
+            if reply.text is None and not reply.has_json():
+                return choice
+        elif reply.refusal is not None:
             choice.refusal = tokenize(fill(reply.refusal, view))
             return choice
-    variant = _variant(call, request.seed, index)
-    if quoted is not None:
-        text = quoted
-    elif reply is not None and reply.text is not None and view.chosen is not None and not view.chosen.shipped:
-        text = _canned(reply, view, variant)  # the user's own words, whatever shape was asked for
-    else:
-        text = _text(request, reply, view, variant)
+    text = quoted if quoted is not None else _text(request, reply, view, _variant(call, request.seed, index))
     choice.tokens = tokenize(_stopped(text, request.stop))
     return choice
+
+
+def _forced(call: Call, index: int, called: Function, reply: Reply | None, view: View) -> Choice:
+    """A call that must be: as the reply has it, else with arguments that fit."""
+    scripted = (reply.tool_calls if reply is not None else None) or ()
+    if named := [tool for tool in scripted if fill(tool.name, view) == called.name]:
+        return _calls(call, index, named[:1], view)
+    arguments = _json(_fitting(called.parameters or {"type": "object"}))
+    calls = [(f"call_{call.uuid('tool_call')}", called.name, arguments)]
+    return Choice(index, tool_calls=calls, finish_reason="tool_calls")
 
 
 def _forced_function(request: ChatRequest, functions: Sequence[Function]) -> Function | None:
@@ -208,10 +208,6 @@ def _calls(call: Call, index: int, scripted: Sequence[ToolCall], view: View) -> 
         shown = fill(arguments, view) if isinstance(arguments, str) else _json(fill_all(arguments, view))
         calls.append((id, fill(tool.name, view), shown))
     return Choice(index, tool_calls=calls, finish_reason="tool_calls")
-
-
-def _called(call: Call, index: int, name: str, arguments: str) -> Choice:
-    return Choice(index, tool_calls=[(f"call_{call.uuid('tool_call')}", name, arguments)], finish_reason="tool_calls")
 
 
 def _fitting(schema: dict[str, Any]) -> Any:
@@ -238,14 +234,16 @@ def _variant(call: Call, seed: int | None, index: int) -> int:
 
 
 def _text(request: ChatRequest, reply: Reply | None, view: View, variant: int) -> str:
+    if reply is not None and reply.has_json():
+        return _json(fill_all(reply.json_value, view))
+    if reply is not None and reply.text is not None and view.chosen is not None and not view.chosen.shipped:
+        return _canned(reply, view, variant)  # the user's own words, whatever shape was asked for
     if request.guided_choice:
         return request.guided_choice[variant % len(request.guided_choice)]
     shape = request.response_format
     wanted = request.guided_json
     if wanted is None and shape is not None and shape.type == "json_schema" and shape.json_schema is not None:
         wanted = shape.json_schema.schema_ or {"type": "object"}
-    if reply is not None and reply.has_json():
-        return _json(fill_all(reply.json_value, view))
     if wanted is not None:
         return _json(_fitting(wanted))
     text = _canned(reply, view, variant)
