@@ -234,7 +234,7 @@ class Call:
 
     def scripted(self, model: str, user_text: str, **about: Any) -> tuple[Chosen, View] | None:
         """As `choose`, for what needs no reply to answer: None, and no time spent, where the user has none for it."""
-        if not self.world.replies.has_own():
+        if not self.world.replies.own:
             return None
         chosen, view = self.choose(model, user_text, **about)
         if chosen is None:

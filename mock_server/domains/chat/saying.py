@@ -9,7 +9,7 @@ from typing import Any
 from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
 from mock_server.domains.models import service as models
-from mock_server.engine.completion import Ask, Choice, Completion, tokenize
+from mock_server.engine.completion import Ask, Choice, Completion, Offered, tokenize
 from mock_server.engine.replies import Chosen, Reply, View, fill, fill_all
 from mock_server.engine.replies.rules import ToolCall
 from mock_server.world import Call
@@ -69,20 +69,15 @@ def _override(completion: Completion, chosen: Chosen, view: View) -> None:
 
 
 def _choice(call: Call, ask: Ask, reply: Reply | None, view: View, index: int, quoted: str | None) -> Choice:
-    scripted = (reply.tool_calls if reply is not None else None) or ()
     if ask.forced is not None:
-        if named := [tool for tool in scripted if fill(tool.name, view) == ask.forced.name]:
-            return _calls(call, ask, index, named[:1], view)
-        arguments = _fitting(call, ask, ask.forced.schema or {"type": "object"}, index)
-        return _called(index, [(f"{ask.call_prefix}{call.uuid('tool_call')}", ask.forced.name, arguments)])
-    said = reply is not None and (reply.text is not None or reply.has_json())
-    if scripted and not ask.barred:
-        choice = _calls(call, ask, index, scripted, view)
-        if not said:
-            return choice
-    else:
-        choice = Choice(index)
-        if reply is not None and reply.refusal is not None:
+        return _forced(call, ask, ask.forced, reply, view, index)
+    choice = Choice(index)
+    if reply is not None:
+        if reply.tool_calls is not None and not ask.barred:
+            choice = _calls(call, ask, index, reply.tool_calls, view)
+            if reply.text is None and not reply.has_json():
+                return choice
+        elif reply.refusal is not None:
             choice.refusal = tokenize(fill(reply.refusal, view))
             return choice
     text = quoted if quoted is not None else _text(call, ask, reply, view, index)
@@ -90,6 +85,15 @@ def _choice(call: Call, ask: Ask, reply: Reply | None, view: View, index: int, q
         text, choice.stopped_by = _stopped(text, ask.stop)
     choice.tokens = tokenize(text)
     return choice
+
+
+def _forced(call: Call, ask: Ask, called: Offered, reply: Reply | None, view: View, index: int) -> Choice:
+    """A call that must be: as the reply has it, else with arguments that fit."""
+    scripted = (reply.tool_calls if reply is not None else None) or ()
+    if named := [tool for tool in scripted if fill(tool.name, view) == called.name]:
+        return _calls(call, ask, index, named[:1], view)
+    arguments = _fitting(call, ask, called.schema or {"type": "object"}, index)
+    return _called(index, [(f"{ask.call_prefix}{call.uuid('tool_call')}", called.name, arguments)])
 
 
 def _calls(call: Call, ask: Ask, index: int, scripted: Sequence[ToolCall], view: View) -> Choice:
@@ -149,12 +153,12 @@ def _variant(call: Call, seed: int | None, index: int) -> int:
 
 def _text(call: Call, ask: Ask, reply: Reply | None, view: View, index: int) -> str:
     variant = _variant(call, ask.seed, index)
+    if reply is not None and reply.has_json():
+        return _json(fill_all(reply.json_value, view))
     if reply is not None and reply.text is not None and view.chosen is not None and not view.chosen.shipped:
         return _canned(reply, view, variant)  # the user's own words, whatever shape was asked for
     if ask.options:
         return ask.options[variant % len(ask.options)]
-    if reply is not None and reply.has_json():
-        return _json(fill_all(reply.json_value, view))
     if ask.schema is not None:
         return _fitting(call, ask, ask.schema, index)
     if ask.regex is not None:
