@@ -25,6 +25,7 @@ from mock_server.base.clock import Clock, Machine
 from mock_server.base.limits import Limit
 from mock_server.base.settings import options
 from mock_server.engine.faults.rules import Rule
+from mock_server.engine.replies import ReplyRule
 from mock_server.engine.route import LeanRoute
 from mock_server.world import World
 
@@ -273,7 +274,7 @@ def test_a_reset_account_is_as_new_and_others_keep_theirs(still_app: Callable[[]
     assert account.counters == {}
     assert account.timeline.now() == app.world.clock.server.now()
     assert account.state == "active" and app.world.scenarios.on(account) is None
-    for name in ("faults", "limits", "plans", "ring", "store"):
+    for name in ("faults", "limits", "plans", "replies", "ring", "store"):
         assert account.id not in str(state(app.world)[name])
     assert state(app.world)["store"] == state(alone.world)["store"]
     assert len(list(app.world.ring.newest_first())) == len(list(alone.world.ring.newest_first()))
@@ -297,6 +298,7 @@ def use(app: App, key: str) -> None:
     account.timeline.advance(60)
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
+    world.replies.add(ReplyRule.model_validate({"match": {"user_text": "x"}, "reply": {"text": "x"}}), account.id)
     world.plans.put({"fine_tuning": "failed"}, account.id)
     world.scenarios.switch_on("fine-tuning-fails", account)
     world.limits.put([Limit(5, 60.0)], account.id)
