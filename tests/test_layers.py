@@ -295,7 +295,7 @@ def test_a_reset_account_is_as_new_and_others_keep_theirs(still_app: Callable[[]
     assert account.counters == {}
     assert account.timeline.now() == app.world.clock.server.now()
     assert account.state == "active" and app.world.scenarios.on(account) is None
-    for name in ("faults", "limits", "plans", "ring", "store"):
+    for name in ("faults", "limits", "plans", "replies", "ring", "store"):
         assert account.id not in str(state(app.world)[name])
     assert state(app.world)["store"] == state(alone.world)["store"]
     assert len(list(app.world.ring.newest_first())) == len(list(alone.world.ring.newest_first()))

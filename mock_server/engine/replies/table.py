@@ -194,7 +194,7 @@ class Replies:
         except FixtureError as error:
             self.problems.append(error)
             if not first:
-                print(f"{error}; its {len(before)} replies from before stay in force", file=sys.stderr)
+                print(f"{error}; its replies of before stay in force", file=sys.stderr)
             yield from before
             return
         known = {armed.key: armed.rule for armed in before}
