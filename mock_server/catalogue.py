@@ -209,7 +209,7 @@ GET    std    reports  /v2/legacy/reporting/usage_reports/speech_to_text        
 POST   std    messages /v2/messages                                                               messages.send
 GET    stt    speech_to_text /v2/speech-to-text/providers                                         speech_to_text.list_providers
 GET    stt    speech_to_text /v2/speech-to-text/transcription                                     speech_to_text.retrieve_transcription
-WS     stt    -        /v2/speech-to-text/transcription                                           speech_to_text.transcribe
+WS     stt    speech_to_text /v2/speech-to-text/transcription                                     speech_to_text.transcribe
 POST   map    text_to_speech /v2/text-to-speech                                                   text_to_speech.generate
 GET    std    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.retrieve_speech
 POST   map    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.generate_speech

@@ -81,6 +81,10 @@ ROWS_ACROSS_DOMAINS = {
     ("embeddings.tracking", "buckets.service"),
     ("embeddings.tracking", "audio.service"),
     ("audio.listening", "text_to_speech.service"),
+    ("speech_to_text.hearer", "audio.service"),
+    ("speech_to_text.hearer", "audio.transcripts"),
+    ("speech_to_text.hearer", "text_to_speech.service"),
+    ("speech_to_text.session", "audio.transcripts"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
