@@ -388,7 +388,8 @@ def test_reset_takes_an_accounts_rules_and_counts(client):
     [
         {}, {"reply": {}}, {"reply": {"text": []}}, {"reply": {"text": "a"}, "sequence": [{"text": "b"}]}, {"sequence": []},
         {"reply": {"text": "a"}, "then": "repeat"}, {"reply": {"text": "a"}, "times": 0}, {"reply": {"fault": "nope"}},
-        {"reply": {"text": "a"}, "id": "a/b"}, {"reply": {"txt": "a"}}, {"reply": {"transcript": {}}},
+        {"reply": {"text": "a"}, "id": "a/b"}, {"reply": {"txt": "a"}},
+        {"reply": {"text": "a", "json": 1}}, {"reply": {"transcript": {}}},
         {"reply": {"text": "a", "pacing": {"jitter": 2}}}, [], "text",
     ],
     ids=str,

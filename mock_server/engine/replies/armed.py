@@ -53,7 +53,7 @@ class Chosen(NamedTuple):
 class Armed:
     """A rule in force, made ready: whose it is, where it stands, its tests, its replies."""
 
-    __slots__ = ("account", "file", "key", "kinds", "line", "rule", "shipped", "steps", "tests")
+    __slots__ = ("account", "file", "key", "kinds", "line", "only", "rule", "shipped", "steps", "tests")
 
     def __init__(
         self, rule: ReplyRule, key: str, account: str | None, file: Path | None = None, line: int | None = None,
@@ -64,6 +64,7 @@ class Armed:
         folder = file.parent if file else None
         id = rule.id or ""
         self.steps = [Chosen(id, reply, rule, shipped, folder, _fault(id, reply.fault)) for reply in rule.steps()]
+        self.only = self.steps[0] if len(self.steps) == 1 and rule.times is None else None  # what it says every time
         self.kinds = frozenset(kind for step in self.steps for kind in step.reply.kinds())
 
     @property

@@ -18,7 +18,7 @@ def consult(replies: Replies, exchange: Exchange, view: View, *, strict: bool) -
     chosen = replies.choose(view)
     exchange.reply = chosen.id if chosen is not None else "default"
     if chosen is None or chosen.shipped:
-        if strict or replies.has_own():
+        if strict or replies.own:
             _unmatched(replies, exchange, view, strict)
     elif chosen.fault is not None or chosen.reply.headers is not None:
         _dress(replies, exchange, chosen)

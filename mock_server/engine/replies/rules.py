@@ -233,6 +233,8 @@ class Reply(_Form):
     def _says_something(self) -> "Reply":
         if not self.kinds() and self.fault is None:
             raise ValueError(f"a reply needs one of {', '.join(SAYS)}, or a fault")
+        if self.text is not None and self.has_json():
+            raise ValueError("a reply has text or json, not both")
         return self
 
     def kinds(self) -> frozenset[str]:

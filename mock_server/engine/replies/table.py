@@ -40,6 +40,7 @@ class Replies:
         self._told = ""
         self.problems: list[FixtureError] = []
         self.faulty = False  # whether a reply may go wrong
+        self.own = self.watched  # whether there may be rules beside the shipped ones
 
     def choose(self, view: View) -> Chosen | None:
         """The first reply that fits, None for the domain's default. Raises BadRequest where a sequence has come to its end."""
@@ -62,7 +63,7 @@ class Replies:
                 if used is None:
                     used = self.used[account] = {}
                 n = used.get(armed.key, 0)
-                chosen = armed.step(n)
+                chosen = armed.only or armed.step(n)
                 if chosen is not None:
                     used[armed.key] = view.used = n + 1
                     view.chosen, view.source = chosen, self
@@ -89,7 +90,7 @@ class Replies:
             raise BadRequest(f"There are {MOST_RULES} replies already, which is the most.")
         table.put(armed)
         self._forget(armed.key)
-        self.faulty = self.faulty or armed.faulty
+        self.faulty, self.own = self.faulty or armed.faulty, True
         return armed
 
     def _new_id(self, table: Table) -> str:
@@ -128,6 +129,7 @@ class Replies:
 
     def _note(self) -> None:
         tables = [*self._api.values(), self._files]
+        self.own = self.watched or any(table.rules for table in self._api.values())
         self.faulty = any(armed.faulty for table in tables for armed in table.rules.values())
 
     def _forget(self, key: str) -> None:
@@ -192,7 +194,7 @@ class Replies:
         except FixtureError as error:
             self.problems.append(error)
             if not first:
-                print(f"{error}; its {len(before)} replies from before stay in force", file=sys.stderr)
+                print(f"{error}; its replies of before stay in force", file=sys.stderr)
             yield from before
             return
         known = {armed.key: armed.rule for armed in before}
@@ -245,10 +247,6 @@ class Replies:
             fitting = len(armed.tests) - len(lacks)
             close.append((len(lacks), -fitting, len(close), f"{armed.rule.id}: {', '.join(lacks)}"))
         return [told for *_, told in sorted(close)[:NEAREST]]
-
-    def has_own(self) -> bool:
-        """Whether there are rules beside the shipped ones."""
-        return bool(self._folders or self._api)
 
     def tell(self, line: str) -> None:
         """Say something on stderr, but not the same thing again and again."""

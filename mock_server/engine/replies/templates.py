@@ -11,7 +11,6 @@ from pydantic_core import to_jsonable_python
 from mock_server.base.clock import iso
 from mock_server.base.errors import BadRequest
 from mock_server.engine.patterns import Text
-from mock_server.engine.replies.captures import captures
 
 if TYPE_CHECKING:
     from mock_server.engine.replies.match import View
@@ -126,6 +125,8 @@ def variables(view: "View", wanted: frozenset[str]) -> dict[str, Any]:
 
 def _captures(view: "View") -> Mapping[int | str, str | None]:
     """What the groups of the rule's regular expressions hold: the user's text first."""
+    from mock_server.engine.replies.captures import captures
+
     held: dict[int | str, str | None] = {}
     rule = view.chosen.rule if view.chosen is not None else None
     if rule is None:
