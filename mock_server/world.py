@@ -29,13 +29,19 @@ from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
 from mock_server.engine.replies.consulting import consult
 from mock_server.engine.route import current_call
 from mock_server.engine.scenarios.table import Scenarios
+from mock_server.engine.snapshots.kept import Snapshots
 from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
+from mock_server.snapshotted import Snapshotted
 
 if TYPE_CHECKING:
+    from mock_server.engine.recordings.table import Recordings
     from mock_server.engine.store import Store, Transaction
+
+
+ROOM = 4  # times the largest snapshot: what all that are kept may take, packed
 
 
 def shipped_fixtures() -> Path:
@@ -45,7 +51,16 @@ def shipped_fixtures() -> Path:
     return inside if inside.is_dir() else package.parent / "fixtures"
 
 
-class World:
+def _recordings(settings: Settings, clock: Clock) -> "Recordings | None":
+    """What was recorded, where any folder of fixtures has such files."""
+    if not any((folder / "recordings").is_dir() for folder in settings.fixtures):
+        return None
+    from mock_server.engine.recordings.table import Recordings
+
+    return Recordings(settings.fixtures, clock, settings.replay_pace)
+
+
+class World(Snapshotted):
     """One server's settings, time, names, state, rules and journal. Two in one process never meet."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
@@ -64,6 +79,7 @@ class World:
             [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
             faults=self.faults, limits=self.limits, plans=self.plans, replies=self.replies,
         )  # fmt: skip
+        self.recordings = _recordings(settings, self.clock)
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
@@ -72,9 +88,9 @@ class World:
         self.worker = Worker()
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
-        self.cache: dict[
-            str, Any
-        ] = {}  # what a domain reads once from fixtures or makes again at will, under a name of its own
+        self.snapshots = Snapshots(settings.objects(), ROOM * settings.max_snapshot_bytes)
+        # What a domain reads once from fixtures or makes again at will, under a name of its own.
+        self.cache: dict[str, Any] = {}
         if settings.db is not None:
             _ = self.store
         if settings.data is not None:

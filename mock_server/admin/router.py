@@ -1,16 +1,16 @@
 """The admin API under /_mock: health, journal, faults, replies, clock, reset. Open by default, closed to web pages."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import account, faults, journal, limits, plans, replies, scenario, verdict
+from mock_server.admin import account, faults, journal, limits, plans, replies, scenario, snapshots, state, verdict
 from mock_server.admin.wire import Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, render
@@ -23,7 +23,9 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 router = APIRouter(prefix="/_mock")
 # What has a file of its own.
-PARTS = tuple(part.router for part in (journal, replies, limits, account, plans, faults, scenario, verdict))
+PARTS = tuple(
+    part.router for part in (journal, replies, limits, account, plans, faults, scenario, verdict, snapshots, state)
+)
 
 
 @router.get("/health")
@@ -102,8 +104,9 @@ async def list_operations(request: Request) -> dict[str, Any]:
 class Doorkeeper:
     """ASGI layer around the admin API: no web page may drive it, and a token is asked for when one is set."""
 
-    def __init__(self, app: ASGIApp, world: World) -> None:
+    def __init__(self, app: FastAPI, world: World) -> None:
         self._app, self._world = app, world
+        self.document = app.openapi
         self._hosts = frozenset(host.lower() for host in world.settings.admin_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,8 +165,10 @@ def _told(status: int, detail: str) -> dict[str, Any]:
     return {"errors": [{"code": str(status), "title": Told[status], "detail": detail}]}
 
 
-def create_admin(world: World, operations: Operations, rooms: Sequence[APIRouter] = ()) -> ASGIApp:
-    """The admin API of one World, with what domains add to it."""
+def create_admin(
+    world: World, operations: Operations, rooms: Sequence[APIRouter], open_rooms: Callable[[], None]
+) -> Doorkeeper:
+    """The admin API of one World, with what domains add to it. `open_rooms` makes the tables of every room known."""
     app = FastAPI(
         title="Telnyx AI mock: admin",
         version=__version__,
@@ -173,6 +178,7 @@ def create_admin(world: World, operations: Operations, rooms: Sequence[APIRouter
     )
     app.state.world = world
     app.state.operations = operations
+    app.state.open_rooms = open_rooms
     for part in (router, *PARTS, *rooms):
         app.include_router(part)
 

@@ -30,7 +30,7 @@ def _unmatched(replies: Replies, exchange: Exchange, view: View, strict: bool) -
     near = replies.near_misses(view)
     if len(exchange.secret) >= SHORTEST_SECRET:  # a rule may name a key
         near = [told.replace(exchange.secret.decode("latin-1"), MASK.decode()) for told in near]
-    exchange.near_misses = near
+    exchange.near_misses = [*exchange.near_misses, *near]
     nearest = f" Nearest: {'; '.join(near)}." if near else ""
     if strict:
         exchange.reply = ""
