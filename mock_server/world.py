@@ -217,6 +217,7 @@ class Call:
         user_text: str,
         system_text: str = "",
         *,
+        domain: str | None = None,
         takes: frozenset[str] = TALK,
         required: bool = False,
         request: Any = None,
@@ -230,14 +231,14 @@ class Call:
     ) -> tuple[Chosen | None, View]:
         """The reply that the rules choose, noted in the journal, and the view it was chosen by.
 
-        `takes` are the kinds of replies that the domain can render. With `required`, and where the server is strict, a
-        request that no reply of the user's fits is refused. Raises BadRequest, the error that the reply is to be, and
-        Instead for its silence.
+        `domain` is what rules call it, the room's name unless given; `takes` are the kinds of replies that it can render.
+        With `required`, and where the server is strict, a request that no reply of the user's fits is refused. Raises
+        BadRequest, the error that the reply is to be, and Instead for its silence.
         """
         exchange = self.exchange
         operation = exchange.operation
         assert operation is not None
-        view = View(operation.id, operation.room or "", model, user_text, system_text)
+        view = View(operation.id, domain or operation.room or "", model, user_text, system_text)
         view.account, view.takes, view.request, view.turn = self.account, takes, request, turn
         view.tool_result, view.tools, view.language = tool_result, tools, language
         view.response_format, view.schema_name = response_format, schema_name

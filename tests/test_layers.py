@@ -59,8 +59,10 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 # Between domains: from service to service, these only; and insights reads the rows of conversations where it counts
 # them in SQL and hears of each new message.
 ACROSS_DOMAINS = {
-    ("chat.service", "models.service"),
     ("chat.service", "embeddings.service"),
+    ("responses.service", "chat.service"),
+    ("responses.service", "conversations.service"),
+    ("anthropic.service", "chat.service"),
     ("embeddings.service", "buckets.service"),
     ("models.service", "fine_tuning.service"),
     ("fine_tuning.service", "buckets.service"),
@@ -68,6 +70,7 @@ ACROSS_DOMAINS = {
     ("summarize.service", "audio.service"),
 }
 ROWS_ACROSS_DOMAINS = {
+    ("chat.saying", "models.service"),
     ("insights.runs", "conversations.tables"),
     ("insights.silence", "conversations.tables"),
     ("insights.aggregates", "conversations.tables"),
@@ -78,6 +81,10 @@ ROWS_ACROSS_DOMAINS = {
     ("embeddings.tracking", "buckets.service"),
     ("embeddings.tracking", "audio.service"),
     ("audio.listening", "text_to_speech.service"),
+    ("speech_to_text.hearer", "audio.service"),
+    ("speech_to_text.hearer", "audio.transcripts"),
+    ("speech_to_text.hearer", "text_to_speech.service"),
+    ("speech_to_text.session", "audio.transcripts"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}

@@ -100,6 +100,9 @@ class Settings:
     realtime: bool = _option(
         False, "Pace audio as a real engine would, by the account's clock; without it it comes at once."
     )
+    transcription_idle: float = _option(
+        10.0, "Seconds without a frame after which a speech-to-text socket is closed.", metavar="SECONDS"
+    )
     compression: bool = _option(False, "Offer permessage-deflate to sockets.")
     max_json_bytes: int = _option(
         4 * 1024 * 1024, "Largest JSON body that is read; a larger one answers 413.", metavar="BYTES"
@@ -182,6 +185,8 @@ def check(settings: Settings) -> None:
     for name in ("drain", "time_to_first_token"):
         if not 0 <= getattr(settings, name) <= LONGEST:
             raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
+    if not 0 < settings.transcription_idle <= LONGEST:
+        raise SettingsError("--transcription-idle is a number of seconds above 0, at most a day.")
     if settings.tokens_per_second is not None and not 0.001 <= settings.tokens_per_second < math.inf:
         raise SettingsError("--tokens-per-second is at least 0.001; leave it out for no pacing.")
     if settings.replay_pace is not None and not 1e-6 <= settings.replay_pace <= 1e6:
