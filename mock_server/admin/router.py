@@ -40,7 +40,19 @@ router = APIRouter(prefix="/_mock")
 PARTS = tuple(
     part.router
     for part in (
-        console, watching, journal, replies, limits, account, accounts, plans, faults, scenario, verdict, snapshots, state
+        console,
+        watching,
+        journal,
+        replies,
+        limits,
+        account,
+        accounts,
+        plans,
+        faults,
+        scenario,
+        verdict,
+        snapshots,
+        state,
     )
 )
 

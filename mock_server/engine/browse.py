@@ -16,7 +16,7 @@ def page(store: Store, table: str, account: str | None, size: int, offset: int) 
     if table not in store.tables():
         raise NotFound("There is no table with this name, or none yet.")
     where = "" if account is None else "WHERE account = :account"
-    sql = f'SELECT * FROM "{table}" {where} ORDER BY rowid DESC LIMIT :size OFFSET :offset'  # noqa: S608  a name of ours
+    sql = f'SELECT * FROM "{table}" {where} ORDER BY rowid DESC LIMIT :size OFFSET :offset'
     values = {"size": size, "offset": offset} | ({} if account is None else {"account": account})
     found = store.connection.exec_driver_sql(sql, values)
     names = list(found.keys())
@@ -34,7 +34,7 @@ def _shown(value: Any) -> Any:
 def job_tables(store: Store) -> list[str]:
     """The tables whose rows are jobs: those with a plan."""
     run = store.connection.exec_driver_sql
-    return [name for name in store.tables() if JOB <= {column[1] for column in run(f'PRAGMA table_info("{name}")')}]
+    return [name for name in store.tables() if {column[1] for column in run(f'PRAGMA table_info("{name}")')} >= JOB]
 
 
 def job(row: dict[str, Any], now: float) -> dict[str, Any]:

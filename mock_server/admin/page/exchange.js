@@ -95,8 +95,8 @@ async function why(e) {
 function shown(kind, id, rule) {
   const line = el("p", {}, `${kind} `, el("code", {}, id));
   if (!rule) return [line];
-  const source = rule.file ? `${rule.file}${rule.line ? `:${rule.line}` : ""}` : rule.source;
-  if (source) line.append(` from ${source}`);
+  const source = rule.file ? `${rule.file}${rule.line ? `:${rule.line}` : ""}` : rule.source ?? "api";
+  line.append(source === "api" ? " from the admin API" : ` from ${source}`);
   return [line, el("details", {}, el("summary", {}, "The rule"), pre(JSON.stringify(rule, null, 2), `${kind} rule`))];
 }
 

@@ -114,7 +114,7 @@ function draw() {
 }
 
 function makeRow(e) {
-  const why = e.fault ? `fault ${e.fault}` : e.reply && e.reply !== "default" ? e.reply : "";
+  const why = e.fault === "header" || e.fault === "key" ? `fault by ${e.fault}` : e.fault ? e.fault : e.reply && e.reply !== "default" ? e.reply : "";
   const status = e.status || "none";
   const told = e.warnings.length + e.near_misses.length;
   const row = el("div", { role: "option", id: `x-${e.id}`, class: "row" },

@@ -99,7 +99,7 @@ export async function jobs(body) {
     ...Object.entries(found.data).flatMap(([name, rows]) => [el("h3", {}, name),
       table(`Jobs in ${name}`, ["Id", "By its plan", "Plan", "Age", "Reads", "Account"], rows.map((job) => [
         job.id, el("strong", {}, job.planned), steps(job), `${job.age.toFixed(1)} s`, job.polls, job.account]))]),
-    Object.keys(found.data).length ? null : el("p", { class: "quiet" }, "No jobs yet."));
+    Object.keys(found.data).length ? "" : el("p", { class: "quiet" }, "No jobs yet."));
 }
 
 export async function clock(body) {

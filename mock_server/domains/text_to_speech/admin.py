@@ -30,5 +30,8 @@ async def listen(world: WorldDep, account: AccountDep, id: str) -> Response:
     playable = speech.format.name in ("mp3", "wav", "flac", "ogg_vorbis", "opus")
     format = speech.format if playable else formats.Format("wav", speech.format.rate)
     audio = await world.worker.run(partial(formats.speak, speech.utterance, format, speech.volume))
-    headers = {"x-spoken-text": quote(speech.utterance.text[:2000], errors="replace"), "x-spoken-format": speech.format.name}
+    headers = {
+        "x-spoken-text": quote(speech.utterance.text[:2000], errors="replace"),
+        "x-spoken-format": speech.format.name,
+    }
     return Response(audio, media_type=format.content_type(), headers=headers)
