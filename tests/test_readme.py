@@ -113,10 +113,16 @@ def test_the_reply_file_works(start, tmp_path):
     (tmp_path / "replies" / "mine.yaml").write_text(fixture)
 
     client = start(fixtures=(tmp_path,))
-    choice = client.chat("What is the weather like?").json()["choices"][0]
+    choice = client.chat("What is the weather in Chicago?").json()["choices"][0]
+    call = choice["message"]["tool_calls"][0]
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "windy"}
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "tool_calls": [call]}, result]
+    told, refused = (client.post("/ai/openai/chat/completions", {"messages": talk}) for _ in range(2))
 
     assert choice["finish_reason"] == "tool_calls"
-    assert choice["message"]["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"city": "Chicago"}'}
+    assert call["function"] == {"name": "get_weather", "arguments": '{"city": "Chicago"}'}
+    assert told.json()["choices"][0]["message"]["content"] == "It is windy."
+    assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
 
 
 def test_the_transcript_file_works(start, tmp_path):
@@ -128,6 +134,17 @@ def test_the_transcript_file_works(start, tmp_path):
     answer = client.post("/ai/audio/transcriptions", files={"file": ("greeting-1.wav", b"any bytes")})
 
     assert answer.json() == {"text": "Hello, I would like to speak to somebody about my order."}
+
+
+def test_the_fault_file_works(start, tmp_path):
+    (fixture,) = [code for language, code in BLOCKS if language == "yaml" and code.startswith("faults:")]
+    (tmp_path / "mine.yaml").write_text(fixture)
+
+    client = start(faults=(tmp_path / "mine.yaml",))
+    answers = [client.chat(text) for text in ("a refund", "hello", "my refund?", "a refund")]
+
+    assert [answer.status_code for answer in answers] == [429, 200, 503, 200]
+    assert answers[0].headers["x-mock-fault"] == "flaky-chat"
 
 
 def test_links_lead_somewhere():
