@@ -103,9 +103,13 @@ function draw() {
       row.setAttribute("aria-setsize", shown.length);
       row.setAttribute("aria-selected", String(e.id === active));
       kept.set(e.id, row);
-      if (!row.isConnected) rows.append(row);
     }
     for (const [id, row] of drawn) if (!kept.has(id)) row.remove();
+    let next = rows.firstChild; // in the order in which they are read out
+    for (const row of kept.values()) {
+      if (row === next) next = next.nextSibling;
+      else rows.insertBefore(row, next);
+    }
     drawn = kept;
     if (active && kept.has(active)) list.setAttribute("aria-activedescendant", `x-${active}`);
     else list.removeAttribute("aria-activedescendant");
