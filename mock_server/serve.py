@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
             print(self.said.replace("{url}", url_of(sockets[0])), flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        app: App = self.config.app  # type: ignore[assignment]
+        app: Any = self.config.app
         app.world.ring.end_watches()
         await super().shutdown(sockets)
 

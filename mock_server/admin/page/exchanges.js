@@ -91,9 +91,11 @@ function draw() {
   requestAnimationFrame(() => {
     due = false;
     const height = rowHeight();
-    rows.style.height = `${Math.max(shown.length * height, 1)}px`;
-    const first = Math.max(0, Math.floor(list.scrollTop / height) - EXTRA);
-    const last = Math.min(shown.length, Math.ceil((list.scrollTop + list.clientHeight) / height) + EXTRA);
+    const { scrollTop, clientHeight } = list; // read before anything is written, or the page is laid out twice
+    const whole = `${Math.max(shown.length * height, 1)}px`;
+    if (rows.style.height !== whole) rows.style.height = whole;
+    const first = Math.max(0, Math.floor(scrollTop / height) - EXTRA);
+    const last = Math.min(shown.length, Math.ceil((scrollTop + clientHeight) / height) + EXTRA);
     const kept = new Map();
     for (let i = first; i < last; i++) {
       const e = shown[i];
