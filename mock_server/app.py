@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mock_server.admin.router import Doorkeeper
 
 DOCUMENTS = frozenset({"/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
-ADMIN_ROOMS = ("insights", "reports")  # domains with an admin router of their own, in admin.py
+ADMIN_ROOMS = ("insights", "reports", "text_to_speech")  # domains with an admin router of their own, in admin.py
 CORS: dict[str, Any] = {
     "allow_origins": ["*"],
     "allow_methods": ["*"],

@@ -30,6 +30,11 @@ class Server(uvicorn.Server):
         if self.said and sockets:
             print(self.said.replace("{url}", url_of(sockets[0])), flush=True)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app: Any = self.config.app
+        app.world.ring.end_watches()
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn would raise the signal again after its shutdown, and the process would die of it instead of ending.
         self.force_exit = self.should_exit and sig == signal.SIGINT

@@ -328,11 +328,15 @@ def _world(request: Request) -> World:
 
 
 def _account(request: Request) -> Account | None:
-    """The account a Bearer key asks to act on; None acts on the whole server. Raises AuthenticationFailed."""
+    """The account to act on, by its Bearer key or by its id in `x-mock-account`; None acts on the whole server.
+
+    Raises AuthenticationFailed, and NotFound for an id whose key was not seen.
+    """
     authorization = request.headers.get("authorization")
-    if authorization is None:
-        return None
-    return _world(request).accounts.of_key(bearer_key(authorization.encode("latin-1")))
+    if authorization is not None:
+        return _world(request).accounts.of_key(bearer_key(authorization.encode("latin-1")))
+    id = request.headers.get("x-mock-account")
+    return None if id is None else _world(request).accounts.of_id(id)
 
 
 # What an endpoint under /_mock may use, in admin/ and in the admin routers of domains.

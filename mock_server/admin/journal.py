@@ -10,6 +10,7 @@ from mock_server.base.errors import BadRequest, NotFound
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.journal import ENTRIES, describe
+from mock_server.engine.journal import brief as line
 from mock_server.engine.verify import Entry, Expectation, Seen, differences, verify
 from mock_server.world import AccountDep, World, WorldDep
 
@@ -39,9 +40,10 @@ async def list_requests(
     context: Annotated[str | None, Query(max_length=200)] = None,
     text: Annotated[str | None, Query(max_length=10_000)] = None,
     limit: Annotated[int, Query(ge=1, le=ENTRIES)] = 100,
+    brief: bool = False,
 ) -> dict[str, Any]:
     """The exchanges, newest first; filtered by account id, by patterns, by status, by a part of the request's body (`text`),
-    and by fields of it: `body.messages.0.content=*weather*`."""
+    and by fields of it: `body.messages.0.content=*weather*`. `brief`: without headers, bodies and frames."""
     fields = {name[len(BODY) :]: value for name, value in request.query_params.items() if name.startswith(BODY)}
     try:
         wanted = Seen(
@@ -53,7 +55,7 @@ async def list_requests(
     found = []
     for exchange in _of(world, mine.id if mine else account):
         if not differences(wanted, Entry(exchange))[0]:
-            found.append(describe(exchange))
+            found.append((line if brief else describe)(exchange))
             if len(found) == limit:
                 break
     return {"data": found, "meta": {"evicted": world.ring.evicted}}

@@ -1,4 +1,4 @@
-"""The admin API under /_mock: health, journal, faults, replies, clock, reset. Open by default, closed to web pages."""
+"""The admin API under /_mock: health, clock, reset, and the parts with files of their own. Open by default, closed to web pages."""
 
 import ipaddress
 from collections.abc import Callable, Sequence
@@ -10,7 +10,21 @@ from fastapi.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import account, faults, journal, limits, plans, replies, scenario, snapshots, state, verdict
+from mock_server.admin import (
+    account,
+    accounts,
+    console,
+    faults,
+    journal,
+    limits,
+    plans,
+    replies,
+    scenario,
+    snapshots,
+    state,
+    verdict,
+    watching,
+)
 from mock_server.admin.wire import Told
 from mock_server.base.clock import iso
 from mock_server.base.errors import ApiError, BadRequest, render
@@ -24,7 +38,22 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 router = APIRouter(prefix="/_mock")
 # What has a file of its own.
 PARTS = tuple(
-    part.router for part in (journal, replies, limits, account, plans, faults, scenario, verdict, snapshots, state)
+    part.router
+    for part in (
+        console,
+        watching,
+        journal,
+        replies,
+        limits,
+        account,
+        accounts,
+        plans,
+        faults,
+        scenario,
+        verdict,
+        snapshots,
+        state,
+    )
 )
 
 
@@ -129,11 +158,13 @@ class Doorkeeper:
         if origin is not None and origin.decode("latin-1").lower() not in (f"http://{host}", f"https://{host}"):
             return 403, "A web page of another origin may not drive the admin API."
         token = self._world.settings.admin_token
-        # Health stays open: a container's health check knows no token. A report's address is a token of its own.
+        # Health stays open: a container's health check knows no token. A report's address is a token of its own. The
+        # console's page holds nothing, and asks for the token.
         if (
             token is not None
             and path != "/_mock/health"
             and not path.startswith("/_mock/reports/")
+            and path not in console.PATHS
             and not _same(headers.get(TOKEN_HEADER.encode(), b""), token.encode())
         ):
             return 401, f"This server asks for its admin token in the header {TOKEN_HEADER}."

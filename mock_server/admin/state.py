@@ -1,13 +1,16 @@
-"""`/_mock/state`: what an account, or the whole server, keeps, in numbers."""
+"""`/_mock/state`: what an account, or the whole server, keeps: in numbers, row by row, and its jobs."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from mock_server.base.clock import iso
+from mock_server.base.errors import NotFound
 from mock_server.world import AccountDep, WorldDep
 
 router = APIRouter(prefix="/_mock")
+MOST_ROWS = 200
+Size = Annotated[int, Query(ge=1, le=MOST_ROWS)]
 
 
 @router.get("/state")
@@ -32,3 +35,38 @@ async def get_state(world: WorldDep, account: AccountDep) -> dict[str, Any]:
         "rows": rows,
     }
     return {"data": data}
+
+
+@router.get("/state/{table}")
+async def list_rows(
+    world: WorldDep,
+    account: AccountDep,
+    table: str,
+    limit: Size = 50,
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
+) -> dict[str, Any]:
+    """Rows of one table, the newest first; bytes as their number, long texts cut."""
+    if not world.stored:
+        raise NotFound("There is no table with this name, or none yet.")
+    from mock_server.engine.browse import page
+
+    return {"data": page(world.store, table, account.id if account else None, limit, offset)}
+
+
+@router.get("/jobs")
+async def list_jobs(world: WorldDep, account: AccountDep, limit: Size = 50) -> dict[str, Any]:
+    """The newest jobs of each kind, by table, each with its plan's steps and the status that these have come to.
+
+    Work that takes its time, such as embedding, may be behind the plan.
+    """
+    if not world.stored:
+        return {"data": {}}
+    from mock_server.engine.browse import job, job_tables, page
+
+    nows = {each.id: each.timeline.now() for each in world.accounts.known()}
+    server = world.clock.server.now()
+    found = {}
+    for table in job_tables(world.store):
+        rows = page(world.store, table, account.id if account else None, limit, 0)
+        found[table] = [job(row, nows.get(row["account"], server)) for row in rows]
+    return {"data": {table: rows for table, rows in found.items() if rows}}

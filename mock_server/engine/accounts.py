@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from mock_server.base.clock import Clock, Timeline
-from mock_server.base.errors import AuthenticationFailed
+from mock_server.base.errors import AuthenticationFailed, NotFound
 from mock_server.base.ids import Ids, account_id
 from mock_server.base.states import STATES, State
 from mock_server.engine.pieces import OWNER
@@ -117,6 +117,17 @@ class Accounts:
             account.fault_key = fault_key
             self._known[id] = account
         return account
+
+    def of_id(self, id: str) -> Account:
+        """The account with this id, if its key has been seen. Raises NotFound."""
+        account = self._known.get(id) or self._restored.get(id)
+        if account is None:
+            raise NotFound("No exchange has come from this account.")
+        return account
+
+    def known(self) -> list[Account]:
+        """The accounts whose keys have been seen, the first seen first."""
+        return [*self._restored.values(), *self._known.values()]
 
     def _made(self, id: str) -> Account:
         return Account(id, self._clock.timeline(), "", self._state_of(id))

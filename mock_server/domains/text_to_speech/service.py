@@ -24,6 +24,7 @@ Sound = tuple[bytes, str]  # audio and its content type
 KIND = "synthesis"  # of ids and counters
 KEPT = 1000  # syntheses of an account that are known: the newest
 MOST_CHARACTERS = 5000
+MOST_NOTED = 20  # of one exchange
 SENTENCE = "Hello! This is the voice of the Telnyx AI mock."  # said when no text is given
 SSML = re.compile(r"<[^<>]*>")
 
@@ -104,7 +105,14 @@ def keep(call: Call, speech: Speech, id: str | None = None) -> str:
         )  # fmt: skip
         if n > KEPT:
             store.run(FORGET, account=account, until=n - KEPT)
+    heard(call, id)
     return id
+
+
+def heard(call: Call, id: str) -> None:
+    """Note in the exchange what was said in it, so that it can be listened to again."""
+    if len(call.exchange.spoken) < MOST_NOTED:
+        call.exchange.spoken = (*call.exchange.spoken, id)
 
 
 def was_said(call: Call, id: str) -> bool:
@@ -114,11 +122,19 @@ def was_said(call: Call, id: str) -> bool:
 
 def get(call: Call, id: str) -> Speech:
     """What was said under an id. Raises NotFound."""
-    row: Any = call.world.store.one(GET, account=call.account.id, id=id)
-    if row is None:
+    found = find(call.world.store, call.account.id, id)
+    if found is None:
         if not call.quirk("unknown_ids_synthesised"):
             raise NotFound
         return plan(call, SpeechRequest(text=SENTENCE, provider="telnyx"))
+    return found
+
+
+def find(store: Store, account: str, id: str) -> Speech | None:
+    """What an account had said under an id."""
+    row: Any = store.one(GET, account=account, id=id)
+    if row is None:
+        return None
     text, pitch, slot, format, rate, volume = row
     return Speech(Utterance(text, pitch, slot), Format(format, rate), volume)
 
