@@ -29,13 +29,18 @@ from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
 from mock_server.engine.route import current_call
 from mock_server.engine.scenarios.table import Scenarios
+from mock_server.engine.snapshots.kept import Snapshots
 from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
+from mock_server.snapshotted import Snapshotted
 
 if TYPE_CHECKING:
     from mock_server.engine.store import Store, Transaction
+
+
+ROOM = 4  # times the largest snapshot: what all that are kept may take, packed
 
 
 def shipped_fixtures() -> Path:
@@ -45,7 +50,7 @@ def shipped_fixtures() -> Path:
     return inside if inside.is_dir() else package.parent / "fixtures"
 
 
-class World:
+class World(Snapshotted):
     """One server's settings, time, names, state, rules and journal. Two in one process never meet."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
@@ -72,6 +77,7 @@ class World:
         self.worker = Worker()
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
+        self.snapshots = Snapshots(settings.objects(), ROOM * settings.max_snapshot_bytes)
         self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
         if settings.db is not None:
             _ = self.store
@@ -130,6 +136,13 @@ class World:
         if self.stored:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)
+
+    def clear_journal(self, account: Account | None) -> int:
+        """Forget one account's exchanges, or all, and that there ever were more; how many went."""
+        if account is None:
+            self.ring.evicted = 0
+        self.accounts.forget_evictions(account)
+        return self.ring.clear(account.id if account else None)
 
     async def close(self) -> None:
         await self.outbox.close()
@@ -228,6 +241,16 @@ class Call:
                 self._unmatched(view, strict)
         elif chosen.fault is not None or chosen.reply.headers is not None:
             self._dress(chosen)
+        return chosen, view
+
+    def scripted(self, model: str, user_text: str, **about: Any) -> tuple[Chosen, View] | None:
+        """As `choose`, for what needs no reply to answer: None, and no time spent, where the user has none for it."""
+        if not self.world.replies.has_own():
+            return None
+        chosen, view = self.choose(model, user_text, **about)
+        if chosen is None:
+            self.exchange.reply = ""
+            return None
         return chosen, view
 
     def _unmatched(self, view: View, strict: bool) -> None:

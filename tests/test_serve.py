@@ -203,10 +203,10 @@ BAD_TYPES = [
 # What only the attempt to start finds out.
 BAD_STARTS = [
     (("--port", "-1"), "--port is a number from 0 to 65535"),
-    (("--fixtures", "{tmp}/broken"), "broken/replies/mine.yaml: "),
-    (("--fixtures", "{tmp}/unknown"), "unknown/replies/mine.yaml: reply 1: id: "),
+    (("--fixtures", "{tmp}/broken"), "broken/replies/mine.yaml:2: "),
+    (("--fixtures", "{tmp}/unknown"), "unknown/replies/mine.yaml:1: reply 1: reply.says: "),
     (("--data", "/proc/nope"), "--data /proc/nope cannot be made"),
-    (("--fixtures", "{tmp}/models"), "models/models.yaml: "),
+    (("--fixtures", "{tmp}/models"), "models/models.yaml:2: "),
     (("--db", "{tmp}/file"), "cannot be used: file is not a database"),
     (NOWHERE, "Cannot listen on 192.0.2.1"),
     (("--host", "no such name"), "Cannot listen on no such name"),
@@ -238,7 +238,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) ->
 def folder(tmp_path: Path) -> Path:
     """A folder with a file that is no database, and fixtures that cannot be read."""
     (tmp_path / "file").write_text("This is neither a folder nor a database, but one line of text in a file.\n" * 20)
-    for name, text in (("broken", "a: [b\n"), ("unknown", "- {reply: {text: no id}}\n")):
+    for name, text in (("broken", "a: [b\n"), ("unknown", "- {reply: {says: hi}}\n")):
         (tmp_path / name / "replies").mkdir(parents=True)
         (tmp_path / name / "replies" / "mine.yaml").write_text(text)
     (tmp_path / "models").mkdir()

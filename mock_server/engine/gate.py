@@ -44,8 +44,7 @@ class Gate:
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._scenarios, self._limits, self._replies = scenarios, limits, replies
-        self._enter, self._lean = enter, lean
+        self._scenarios, self._limits, self._replies, self._enter, self._lean = scenarios, limits, replies, enter, lean
         self._max_json, self._max_upload = max_json, max_upload
         self._in_flight = InFlight()
 

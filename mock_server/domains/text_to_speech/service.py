@@ -16,9 +16,11 @@ from mock_server.base.errors import Invalid, Issue, NotFound, SpeechFailed
 from mock_server.domains.text_to_speech import providers
 from mock_server.domains.text_to_speech.tables import SYNTHESIS
 from mock_server.domains.text_to_speech.wire import OpenAISpeechRequest, SpeechRequest
+from mock_server.engine.replies import AUDIO
 from mock_server.engine.store import Prepared, Store, mine
 from mock_server.world import Call
 
+Sound = tuple[bytes, str]  # audio and its content type
 KIND = "synthesis"  # of ids and counters
 KEPT = 1000  # syntheses of an account that are known: the newest
 MOST_CHARACTERS = 5000
@@ -134,6 +136,22 @@ async def audio_in_json(call: Call, speech: Speech) -> bytes:
         return b'{"base64_audio":"' + b64encode(audio) + b'"}'
 
     return await call.world.worker.run(make)
+
+
+async def scripted(call: Call, body: SpeechRequest | OpenAISpeechRequest | None, speech: Speech) -> Sound | None:
+    """The audio that a reply has for what is to be said; the voice stands where chat has the model."""
+    voice = "" if body is None else body.voice if isinstance(body.voice, str) else body.voice.id if body.voice else ""
+    language = getattr(body, "language", None) or ""
+    found = call.scripted(
+        voice or getattr(body, "provider", None) or "",
+        speech.utterance.text,
+        takes=AUDIO,
+        language=language,
+        request=body,
+    )
+    if found is None or found[0].reply.audio is None:
+        return None
+    return await call.world.worker.run(found[0].audio), found[0].reply.audio.type()
 
 
 def known(store: Store, account: str) -> list[Utterance]:

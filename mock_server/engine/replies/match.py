@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from mock_server.engine.replies.table import Chosen, Replies
 
 TEXT = frozenset({"text", "json"})
+VECTORS = frozenset({"embedding", "embeddings"})
+HEARD = frozenset({"transcript", "text"})
+AUDIO = frozenset({"audio"})
 TALK = frozenset({"text", "json", "tool_calls", "reasoning", "refusal"})
 
 

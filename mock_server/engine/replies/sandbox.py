@@ -36,8 +36,8 @@ KEPT_FILTERS = frozenset(
 )  # fmt: skip
 KEPT_TESTS = frozenset(
     {
-        "boolean", "defined", "divisibleby", "even", "false", "float", "integer", "iterable", "mapping", "none", "number",
-        "odd", "sequence", "string", "true", "undefined",
+        "boolean", "defined", "divisibleby", "eq", "even", "false", "float", "ge", "gt", "integer", "iterable", "le", "lt",
+        "mapping", "ne", "none", "number", "odd", "sequence", "string", "true", "undefined",
     }
 )  # fmt: skip
 METHODS: Mapping[type, frozenset[str]] = {
@@ -94,10 +94,13 @@ class Budget:
 class Function:
     """Something a template may call. It is charged the size of what it gives."""
 
-    __slots__ = ("run",)
+    __slots__ = ("_run",)
 
     def __init__(self, run: Callable[..., Any]) -> None:
-        self.run = run
+        self._run = run
+
+    def give(self, *args: Any, **kwargs: Any) -> Any:
+        return self._run(*args, **kwargs)
 
 
 class Compiled:
@@ -150,7 +153,9 @@ def compiled(source: str) -> Compiled:
         return Compiled(_template(tree), names, value)
     except TemplateError as error:
         line = getattr(error, "lineno", None)
-        raise ValueError(f"the template cannot be read{f' (its line {line})' if line else ''}: {error}") from None
+        raise ValueError(
+            f"the template cannot be read{f' (its line {line})' if line else ''}: {error.message}"
+        ) from None
     except (RecursionError, MemoryError, SyntaxError):
         raise ValueError("the template is nested too deeply") from None
 
@@ -181,8 +186,8 @@ class _Bounds(NodeTransformer):
         return super().visit(node, *args, **kwargs)
 
     def visit_Name(self, node: nodes.Name) -> nodes.Node:
-        if node.name.startswith("_"):
-            raise ValueError(f"a template's names do not begin with an underscore: {node.name}")
+        if node.name.startswith("_") or node.name == "self":
+            raise ValueError(f"a template has no name such as {node.name}")
         return node
 
     def visit_NSRef(self, node: nodes.NSRef) -> nodes.Node:
@@ -244,11 +249,12 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         budget: Budget = __context[BUDGET_NAME]
+        kwargs = {name: value for name, value in kwargs.items() if not name.startswith("_")}  # Jinja's own, in loops
         if isinstance(__obj, Undefined):
             return __obj()  # raises what is missing
         if isinstance(__obj, Function):
             budget.weigh([*args, *kwargs.values()])
-            return budget.weigh(__obj.run(*args, **kwargs))
+            return budget.weigh(__obj.give(*args, **kwargs))
         owner = getattr(__obj, "__self__", None)
         if getattr(__obj, "__name__", "") not in METHODS.get(type(owner), frozenset()):
             raise TooMuch("it calls something that a template may not call")

@@ -247,7 +247,7 @@ class Replies:
         table = self._api.setdefault(account, _Table())
         if rule.id is None:
             rule = rule.model_copy(update={"id": self._new_id(table)})
-        armed = Armed(rule, _key(account, rule.id or ""), account)
+        armed = Armed(rule, key_of(account, rule.id or ""), account)
         if armed.key not in table.rules and len(table.rules) >= MOST_RULES:
             raise BadRequest(f"There are {MOST_RULES} replies already, which is the most.")
         table.put(armed)
@@ -274,7 +274,7 @@ class Replies:
 
     def _take(self, owner: str | None, id: str) -> Armed | None:
         table = self._api.get(owner)
-        armed = table.pop(_key(owner, id)) if table else None
+        armed = table.pop(key_of(owner, id)) if table else None
         if armed:
             self._forget(armed.key)
             self._note()
@@ -308,6 +308,20 @@ class Replies:
             for step in armed.steps:
                 if step.fault is not None:
                     step.fault.counts.pop(account, None)
+
+    def added(self, account: str | None) -> list[Armed]:
+        """The rules that were added for one account, or all, in the order they are tried."""
+        owners = [o for o in self._api if account in (None, o)]
+        return [armed for owner in owners for armed in self._api[owner].rules.values()]
+
+    def forget(self, account: str | None) -> None:
+        """Take out the rules that were added for one account, or all, and every count; what was read from files stays."""
+        self.clear(account)
+        for counts in (self.used, self.counters):
+            for owner in [owner for owner in counts if account in (None, owner)]:
+                del counts[owner]
+        if account is None:
+            self._made = 0
 
     # Files
 
@@ -405,5 +419,5 @@ class Replies:
             print(line, file=sys.stderr)
 
 
-def _key(account: str | None, id: str) -> str:
+def key_of(account: str | None, id: str) -> str:
     return f"api {account or ''} {id}"

@@ -98,7 +98,7 @@ def _made(template: str, view: "View", how: str) -> Any:
         return getattr(ready, how)(variables(view, ready.names))
     except Exception as error:  # whatever a template stumbles over is told, and is nobody else's trouble
         name = view.chosen.id if view.chosen is not None else ""
-        told = str(error)[:300] or type(error).__name__
+        told = (str(error)[:300] or type(error).__name__).rstrip(".")
         raise BadRequest(f"The template of the reply {name!r} cannot be filled in: {told}.") from None
 
 
