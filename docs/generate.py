@@ -7,11 +7,16 @@ from typing import Any, Literal, get_args, get_origin
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever is installed
 
+import typer
+
 from docs.coverage import DOCS, coverage
 from mock_server.base.quirks import PROFILES, TABLE
 from mock_server.base.settings import options
+from mock_server.cli import HOMES, cli
 
 README = Path(__file__).parent.parent / "README.md"
+COMMAND_LINE = Path(__file__).parent / "command-line.md"
+SHARED = ("--url", "--key", "--token", "--json")  # told once, above the table
 
 
 def settings() -> str:
@@ -41,9 +46,45 @@ def quirks() -> str:
     return "\n".join(rows)
 
 
-def generate(text: str) -> str:
-    """README.md's text with its generated parts made new."""
-    for name, make in (("settings", settings), ("quirks", quirks)):
+def commands() -> str:
+    """Every command with its arguments, options and help, from the command line itself."""
+    root: Any = typer.main.get_command(cli)
+    rows = ["| command | what it does | options |", "|---|---|---|"]
+    for name in HOMES:
+        command = root.get_command(None, name)
+        for path, one in _leaves(name, command):
+            asked = [p for p in one.params if p.param_type_name == "argument"]
+            words = " ".join([path, *(_argument(p) for p in asked)])
+            rows.append(f"| {_cell(f'`{words}`')} | {_cell(one.help or '')} | {_cell(_options(path, one))} |")
+    return "\n".join(rows)
+
+
+def _leaves(path: str, command: Any) -> Any:
+    """The commands below a group, or a command itself, with the words that call them."""
+    below = getattr(command, "commands", None)
+    if not below:
+        yield path, command
+        return
+    for name, one in below.items():
+        yield from _leaves(f"{path} {name}", one)
+
+
+def _argument(parameter: Any) -> str:
+    shown = parameter.metavar or parameter.name.upper()
+    return shown if parameter.required or shown.startswith("[") else f"[{shown}]"
+
+
+def _options(path: str, command: Any) -> str:
+    if path == "serve":
+        return "the settings"
+    options = [p for p in command.params if p.param_type_name == "option" and not {*p.opts} & {*SHARED, "--help"}]
+    shown = ((f"`{o.opts[0]} {o.metavar}`" if o.metavar else f"`{o.opts[0]}`", o.help) for o in options)
+    return "<br>".join(f"{words} {help}" for words, help in shown)
+
+
+def generate(text: str, parts: Any = (("settings", settings), ("quirks", quirks))) -> str:
+    """A page's text with its generated parts made new."""
+    for name, make in parts:
         start, end = f"<!-- generated: {name} -->", "<!-- /generated -->"
         head, rest = text.split(start)
         text = f"{head}{start}\n{make()}\n{end}{rest.split(end, 1)[1]}"
@@ -52,4 +93,5 @@ def generate(text: str) -> str:
 
 if __name__ == "__main__":
     README.write_text(generate(README.read_text()))
+    COMMAND_LINE.write_text(generate(COMMAND_LINE.read_text(), [("commands", commands)]))
     (DOCS / "coverage.md").write_text(coverage())

@@ -42,6 +42,8 @@ def readers(world: World) -> Iterator[Callable[[], object]]:
     yield world.replies.load
     yield world.plans.load
     yield world.scenarios.check
+    if world.recordings is not None:
+        yield world.recordings.load
     for domain in (models, embedding_models, speech_to_text, voices, transcripts):
         yield lambda domain=domain: domain.read(world)  # type: ignore[misc]
 

@@ -47,8 +47,10 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "documents": {"base", "engine", "world", "catalogue"},
     "fixtures_check": {"base", "engine", "world", "domains"},
     "app": {"base", "engine", "world", "domains", "admin", "catalogue", "documents", "fixtures_check"},
-    "serve": {"base", "engine", "world", "app"},
-    "cli": {"base", "engine", "world", "app", "serve", "client", "fixtures_check"},
+    "protocols": {"base", "engine"},
+    "serve": {"base", "engine", "world", "app", "protocols"},
+    "recorder": {"base", "engine", "catalogue"},
+    "cli": {"base", "engine", "world", "app", "serve", "client", "fixtures_check", "recorder"},
     "__main__": {"cli"},
     "client": set(),
     "pytest_plugin": {"client", "serve", "base"},
@@ -57,8 +59,10 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 # Between domains: from service to service, these only; and insights reads the rows of conversations where it counts
 # them in SQL and hears of each new message.
 ACROSS_DOMAINS = {
-    ("chat.service", "models.service"),
     ("chat.service", "embeddings.service"),
+    ("responses.service", "chat.service"),
+    ("responses.service", "conversations.service"),
+    ("anthropic.service", "chat.service"),
     ("embeddings.service", "buckets.service"),
     ("models.service", "fine_tuning.service"),
     ("fine_tuning.service", "buckets.service"),
@@ -66,6 +70,7 @@ ACROSS_DOMAINS = {
     ("summarize.service", "audio.service"),
 }
 ROWS_ACROSS_DOMAINS = {
+    ("chat.saying", "models.service"),
     ("insights.runs", "conversations.tables"),
     ("insights.silence", "conversations.tables"),
     ("insights.aggregates", "conversations.tables"),
@@ -76,12 +81,16 @@ ROWS_ACROSS_DOMAINS = {
     ("embeddings.tracking", "buckets.service"),
     ("embeddings.tracking", "audio.service"),
     ("audio.listening", "text_to_speech.service"),
+    ("speech_to_text.hearer", "audio.service"),
+    ("speech_to_text.hearer", "audio.transcripts"),
+    ("speech_to_text.hearer", "text_to_speech.service"),
+    ("speech_to_text.session", "audio.transcripts"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
 NOT_FOR_BASE = {"fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "uvicorn", "httpx"}
 # Fields of the World that never change after the start; every other one is reset.
-CONSTANT = {"settings", "quirks", "ids", "pacing", "egress", "worker", "snapshots"}
+CONSTANT = {"settings", "quirks", "ids", "pacing", "egress", "worker", "snapshots", "recordings"}
 # Fields that a snapshot leaves out: the journal, work that waits, and what is made again from rows or files.
 NOT_IN_SNAPSHOTS = CONSTANT | {"ring", "webhooks", "outbox", "vectors", "cache"}
 
@@ -290,7 +299,7 @@ def test_a_reset_account_is_as_new_and_others_keep_theirs(still_app: Callable[[]
     assert account.counters == {}
     assert account.timeline.now() == app.world.clock.server.now()
     assert account.state == "active" and app.world.scenarios.on(account) is None
-    for name in ("faults", "limits", "plans", "ring", "store"):
+    for name in ("faults", "limits", "plans", "replies", "ring", "store"):
         assert account.id not in str(state(app.world)[name])
     assert state(app.world)["store"] == state(alone.world)["store"]
     assert len(list(app.world.ring.newest_first())) == len(list(alone.world.ring.newest_first()))

@@ -113,10 +113,16 @@ def test_the_reply_file_works(start, tmp_path):
     (tmp_path / "replies" / "mine.yaml").write_text(fixture)
 
     client = start(fixtures=(tmp_path,))
-    choice = client.chat("What is the weather like?").json()["choices"][0]
+    choice = client.chat("What is the weather in Chicago?").json()["choices"][0]
+    call = choice["message"]["tool_calls"][0]
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "windy"}
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "tool_calls": [call]}, result]
+    told, refused = (client.post("/ai/openai/chat/completions", {"messages": talk}) for _ in range(2))
 
     assert choice["finish_reason"] == "tool_calls"
-    assert choice["message"]["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"city": "Chicago"}'}
+    assert call["function"] == {"name": "get_weather", "arguments": '{"city": "Chicago"}'}
+    assert told.json()["choices"][0]["message"]["content"] == "It is windy."
+    assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
 
 
 def test_the_transcript_file_works(start, tmp_path):

@@ -55,9 +55,12 @@ class Settings:
     fixtures: tuple[Path, ...] = _option(
         (), "Folder with your own fixtures, laid out like the shipped one; read before it.", metavar="DIR", many=True
     )
-    strict: bool = _option(False, "Refuse a chat that none of your own replies fits, and say which came nearest.")
     faults: tuple[Path, ...] = _option(
         (), "File of fault rules in force for every account; read again when it changes.", metavar="FILE", many=True
+    )
+    strict: bool = _option(False, "Refuse a chat that none of your own replies fits, and say which came nearest.")
+    replay_pace: float | None = _option(
+        None, "Play recordings as fast as they came (1), or so many times as fast; without it at once.", metavar="TIMES"
     )
     seed: int = _option(0, "Seed of ids and draws: the same seed, clock and requests give the same bytes.")
     api_key: tuple[str, ...] = _option(
@@ -96,6 +99,9 @@ class Settings:
     time_to_first_token: float = _option(0.0, "Seconds before the first token of a streamed reply.", metavar="SECONDS")
     realtime: bool = _option(
         False, "Pace audio as a real engine would, by the account's clock; without it it comes at once."
+    )
+    transcription_idle: float = _option(
+        10.0, "Seconds without a frame after which a speech-to-text socket is closed.", metavar="SECONDS"
     )
     compression: bool = _option(False, "Offer permessage-deflate to sockets.")
     max_json_bytes: int = _option(
@@ -179,8 +185,12 @@ def check(settings: Settings) -> None:
     for name in ("drain", "time_to_first_token"):
         if not 0 <= getattr(settings, name) <= LONGEST:
             raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
+    if not 0 < settings.transcription_idle <= LONGEST:
+        raise SettingsError("--transcription-idle is a number of seconds above 0, at most a day.")
     if settings.tokens_per_second is not None and not 0.001 <= settings.tokens_per_second < math.inf:
         raise SettingsError("--tokens-per-second is at least 0.001; leave it out for no pacing.")
+    if settings.replay_pace is not None and not 1e-6 <= settings.replay_pace <= 1e6:
+        raise SettingsError("--replay-pace is a number from 0.000001 to 1000000; leave it out for no waits.")
     for name in ("max_json_bytes", "max_upload_bytes", "max_object_bytes", "max_frame_bytes", "max_snapshot_bytes"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} is at least 1.")

@@ -27,6 +27,7 @@ HOMES = {
     "state": "look",
     "snapshot": "snapshot",
     "fixtures": "fixtures",
+    "record": "record",
     "openapi": "openapi",
     "doctor": "doctor",
 }

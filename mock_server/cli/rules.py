@@ -175,7 +175,7 @@ def _settable(
         server.show(of(server).clear(), human)
 
     group.command("show", help="Show what is in force.")(show)
-    group.command("set", help="Put this in force.")(change)
+    group.command("set", help=f"Put in force: {how}")(change)
     group.command("clear", help="Go back to how the server was started.")(clear)
 
 
@@ -191,6 +191,14 @@ def _rows(found: Any) -> str:
     return table(list(rows[0]), (list(row.values()) for row in rows)) if rows else "None."
 
 
-_settable(plans, lambda server: server.admin.plans, _rows, 'KIND=PLAN, such as "fine_tuning=failed".', _plans)
-_settable(limits, lambda server: server.admin.limits, _rows, 'Limits, such as "60/minute".', list)
-_settable(account, lambda server: server.admin.account, _rows, "The state.", lambda given: given[0])
+_settable(
+    plans, lambda server: server.admin.plans, _rows, 'plans by kind of job, such as "fine_tuning=failed".', _plans
+)
+_settable(limits, lambda server: server.admin.limits, _rows, 'limits, such as "60/minute" "tokens=1000/hour".', list)
+_settable(
+    account,
+    lambda server: server.admin.account,
+    _rows,
+    "active, revoked, forbidden, without-funds or read-only.",
+    lambda given: given[0],
+)

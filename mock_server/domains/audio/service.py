@@ -58,15 +58,19 @@ async def transcribe(call: Call, request: Request) -> Transcript:
     """Raises BadRequest, Invalid."""
     check(call, request)
     found = await _heard(call, request)
+    count(call, request.model, request.language, request.name, found.seconds, len(found.text))
+    return found
+
+
+def count(call: Call, model: str, language: str | None, source: str, seconds: float | None, characters: int) -> None:
+    """Note a transcription for the reports."""
     store, account = call.world.store, call.account.id
     with call.transaction() as transaction:
         n = store.number(transaction, account, KIND)
         store.run(
-            INSERT, account=account, id=call.world.ids.uuid(account, KIND, n), n=n, model=request.model,
-            language=request.language, source=request.name, duration=found.seconds, characters=len(found.text),
-            created_at=call.milliseconds(),
+            INSERT, account=account, id=call.world.ids.uuid(account, KIND, n), n=n, model=model, language=language,
+            source=source, duration=seconds, characters=characters, created_at=call.milliseconds(),
         )  # fmt: skip
-    return found
 
 
 def check(call: Call, request: Request) -> None:

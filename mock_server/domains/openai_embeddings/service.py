@@ -31,7 +31,7 @@ async def create(call: Call, request: EmbeddingsRequest) -> bytes:
     inputs = request.inputs()
     size = sum(len(text) for text in inputs) + 100 * len(inputs)
     as_base64 = request.encoding_format == "base64"
-    said = "\n".join(text for text in inputs if isinstance(text, str)) if call.world.replies.has_own() else ""
+    said = "\n".join(text for text in inputs if isinstance(text, str)) if call.world.replies.own else ""
     scripted = call.scripted(request.model, said, takes=VECTORS, request=request)
     vectors = _scripted(scripted[0], len(inputs)) if scripted else None
     arguments = (inputs, request.model, dimensions, as_base64)
