@@ -15,6 +15,7 @@ from mock_server import LocalServer
 from mock_server.pytest_plugin import key_of
 from tests.conftest import Client
 
+pytestmark = pytest.mark.timeout(180)  # each test is a pytest run, some are two or three
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 CHAT = 'telnyx_mock.openai.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])'
@@ -40,7 +41,7 @@ def run(tmp_path: Path) -> Run:
         }
         env |= {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{ROOT}"}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, "test_sample.py"]
-        return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=50)
+        return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=120)
 
     return pytest_in_a_project
 
