@@ -155,7 +155,6 @@ class _Exchange:
             return print(f"{request.method} {path}: the client left, nothing is saved", file=sys.stderr)
         self._save(path, body, response.status_code, ended)
         if ended == "cut":
-            self._scope["mock.flush"]()
             self._scope["mock.hang_up"]()
 
     async def _body(self) -> bytes:

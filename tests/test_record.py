@@ -348,6 +348,17 @@ def test_a_broken_recording_is_told_with_its_file(tmp_path, response):
     assert f"{tmp_path}/recordings/broken.json: response." in served.stderr
 
 
+@pytest.mark.parametrize("body", [b"[" * 5000 + b"]" * 5000, b"[NaN]", b'"\\ud800"', b"no JSON", b"\xff"])
+def test_bodies_that_are_no_json_are_known_by_their_hash(start, record, body):
+    recorder = record(start().v2)
+    live = recorder.request("POST", "/ai/chat/completions", content=body)
+    recorder.stop()
+    client = start(fixtures=(recorder.out,))
+    assert len(recorder.files()[0]["request"]["sha256"]) == 64
+    assert same(client.request("POST", "/ai/chat/completions", content=body), live)
+    assert client.journal()[0]["reply"] == "0001-chat.create_completion"
+
+
 @pytest.mark.parametrize(
     ("recorded", "given", "place"),
     [

@@ -93,6 +93,8 @@ class Gate:
                 receive, played = await self._recordings.find(exchange, receive, self._max_json)
                 if played is not None:
                     await played(scope, receive, send)
+                    if exchange.wire is not None:
+                        await exchange.wire.linger()
                     return None
             if operation.room is None:
                 raise NotEmulated(

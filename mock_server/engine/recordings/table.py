@@ -101,7 +101,6 @@ class Played(Response):
             await send({"type": "http.response.body", "body": chunk.data(), "more_body": True})
         if self._answer.ended == "cut":
             self._exchange.ended = "cut"
-            scope["mock.flush"]()
             scope["mock.hang_up"]()
         else:
             await send({"type": "http.response.body", "body": b""})

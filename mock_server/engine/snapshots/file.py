@@ -86,7 +86,7 @@ class Dump:
 
 def write(dump: Dump, out: IO[bytes], most: int) -> None:
     """Write a snapshot of at most so many bytes, unpacked. Raises TooLarge, OSError."""
-    packer = zlib.compressobj(6, wbits=31)  # without a time in it: the same state gives the same bytes
+    packer = zlib.compressobj(3, wbits=31)  # without a time in it: the same state gives the same bytes
     total = 0
     for line in _lines(dump):
         data = to_json(line) + b"\n"
