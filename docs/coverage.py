@@ -16,7 +16,7 @@ COUNTS = DOCS / "conformance.json"
 WRITES_TO_OTHERS = frozenset({"responses"})  # rooms without rows of their own: what is said goes to a conversation
 HEAD = """# Coverage
 
-Every operation that is emulated. All of them check the key, take any fault ([Errors on demand](../README.md#errors-on-demand)),
+Every operation that is emulated. All of them check the key, take any fault ([faults.md](faults.md)),
 stand in the journal and are described in `/openapi.json`. *Validated*: what of the request is checked against the documented
 schema. *Stateful*: it reads or writes rows of the account. *SDK tests*: how many of the vendor's own tests of the operation
 passed in profile `stub` (`make conformance`), by version of the SDK; tests that ask for a stream and expect one JSON object

@@ -9,13 +9,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever
 
 import typer
 
+from docs.admin import admin_api
 from docs.coverage import DOCS, coverage
 from mock_server.base.quirks import PROFILES, TABLE
 from mock_server.base.settings import options
 from mock_server.cli import HOMES, cli
 
-README = Path(__file__).parent.parent / "README.md"
-COMMAND_LINE = Path(__file__).parent / "command-line.md"
 SHARED = ("--url", "--key", "--token", "--json")  # told once, above the table
 
 
@@ -82,16 +81,22 @@ def _options(path: str, command: Any) -> str:
     return "<br>".join(f"{words} {help}" for words, help in shown)
 
 
-def generate(text: str, parts: Any = (("settings", settings), ("quirks", quirks))) -> str:
+PARTS = {"settings": settings, "quirks": quirks, "commands": commands}  # by the name in the page's comment
+WHOLE = {"coverage.md": coverage, "admin-api.md": admin_api}
+
+
+def generate(text: str) -> str:
     """A page's text with its generated parts made new."""
-    for name, make in parts:
+    for name, make in PARTS.items():
         start, end = f"<!-- generated: {name} -->", "<!-- /generated -->"
-        head, rest = text.split(start)
-        text = f"{head}{start}\n{make()}\n{end}{rest.split(end, 1)[1]}"
+        if start in text:
+            head, rest = text.split(start)
+            text = f"{head}{start}\n{make()}\n{end}{rest.split(end, 1)[1]}"
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(generate(README.read_text()))
-    COMMAND_LINE.write_text(generate(COMMAND_LINE.read_text(), [("commands", commands)]))
-    (DOCS / "coverage.md").write_text(coverage())
+    for page in DOCS.glob("*.md"):
+        page.write_text(generate(page.read_text()))
+    for file, make in WHOLE.items():
+        (DOCS / file).write_text(make())

@@ -213,7 +213,7 @@ def ruff(*arguments: str, code: str = "") -> str:
 
 
 def test_every_setting_is_documented() -> None:
-    section = (ROOT / "README.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
+    section = (ROOT / "docs" / "configuration.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
     documented = set(re.findall(r"^\| `(--[a-z-]+).*?`.*? \| `(MOCK_[A-Z_]+)` \|", section, re.MULTILINE))
 
     assert documented == {(f"--{name.replace('_', '-')}", f"MOCK_{name.upper()}") for name, *_ in options()}

@@ -1,4 +1,4 @@
-"""Every setting, once: this list makes the command line, the MOCK_* variables and the table in README.md."""
+"""Every setting, once: this list makes the command line, the MOCK_* variables and the table in docs/configuration.md."""
 
 import ipaddress
 import math
