@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from mock_server.engine.operations import Operation
 
 ROWS = """
-POST   fa     -        /v2/ai/anthropic/v1/messages                                               anthropic.v1.messages
+POST   fa     anthropic /v2/ai/anthropic/v1/messages                                              anthropic.v1.messages
 GET    fa     -        /v2/ai/assistants                                                          assistants.list
 POST   fa     -        /v2/ai/assistants                                                          assistants.create
 GET    fa     -        /v2/ai/assistants/deleted                                                  assistants.deleted.list
@@ -190,8 +190,8 @@ POST   fa     chat     /v2/ai/openai/chat/completions                           
 POST   fa     openai_embeddings /v2/ai/openai/embeddings                                                   openai.embeddings.create_embeddings
 GET    fa     openai_embeddings /v2/ai/openai/embeddings/models                                            openai.embeddings.list_embedding_models
 GET    fa     models   /v2/ai/openai/models                                                       openai.list_models
-POST   fa     -        /v2/ai/openai/responses                                                    openai.create_response
-POST   fa     -        /v2/ai/responses                                                           ai.create_response
+POST   fa     responses /v2/ai/openai/responses                                                   openai.create_response
+POST   fa     responses /v2/ai/responses                                                          ai.create_response
 POST   fa     summarize /v2/ai/summarize                                                          ai.summarize
 GET    fa     -        /v2/ai/tools                                                               tools.list
 POST   fa     -        /v2/ai/tools                                                               tools.create
@@ -246,7 +246,15 @@ IDEMPOTENT = frozenset(
     }
 )
 # Those whose answers have a `usage` of a chat, which limits of tokens count.
-METERED = frozenset({"chat.create_completion", "openai.chat.create_completion"})
+METERED = frozenset(
+    {
+        "ai.create_response",
+        "anthropic.v1.messages",
+        "chat.create_completion",
+        "openai.chat.create_completion",
+        "openai.create_response",
+    }
+)
 
 
 def operations() -> Iterator[Operation]:

@@ -21,7 +21,7 @@
     └── RequestTimeout 504 10008
 
 Codes, titles and details are the vendor's error catalogue; where its sources disagree the choice is the table "Errors"
-in README.md, which a test reads.
+in docs/errors.md, which a test reads.
 """
 
 import re

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from mock_server.audio.tones import CHARACTERS_PER_SECOND
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.engine.replies import invalid, read_yaml
 from mock_server.world import World, shipped_fixtures
 
 CLOSE = 0.05  # seconds by which a duration may differ
@@ -94,5 +94,4 @@ def _file(path: Path) -> TranscriptFile:
     try:
         return TranscriptFile.model_validate(read_yaml(path) or {})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise FixtureError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise invalid(path, error) from None

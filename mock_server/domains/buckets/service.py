@@ -28,7 +28,8 @@ from mock_server.domains.buckets.errors import (
 )  # fmt: skip
 from mock_server.domains.buckets.tables import BUCKET, OBJECT
 from mock_server.engine.accounts import Account
-from mock_server.engine.blobs import Writer, read_file
+from mock_server.engine.blobs import Writer
+from mock_server.engine.pieces import read_file
 from mock_server.engine.store import Prepared, mine
 from mock_server.world import World
 

@@ -1,7 +1,7 @@
 """What vectors a request gets, and which embedding models there are."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from mock_server.base.clock import iso, parse_instant
 from mock_server.base.embedding import as_floats, count_tokens, embed
 from mock_server.base.errors import BadRequest
 from mock_server.domains.openai_embeddings.wire import EmbeddingsRequest, ModelRow
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.engine.replies import VECTORS, Chosen, FixtureError, invalid, line_of, read_yaml
 from mock_server.world import Call, World
 
 FILE = "embedding_models.yaml"
@@ -30,19 +30,40 @@ async def create(call: Call, request: EmbeddingsRequest) -> bytes:
     dimensions = request.dimensions or (known.dimensions if known else DEFAULT_DIMENSIONS)
     inputs = request.inputs()
     size = sum(len(text) for text in inputs) + 100 * len(inputs)
-    arguments = (inputs, request.model, dimensions, request.encoding_format == "base64")
-    data = render(*arguments) if size <= AT_ONCE else await call.world.worker.run(render, *arguments)
+    as_base64 = request.encoding_format == "base64"
+    said = "\n".join(text for text in inputs if isinstance(text, str)) if call.world.replies.own else ""
+    scripted = call.scripted(request.model, said, takes=VECTORS, request=request)
+    vectors = _scripted(scripted[0], len(inputs)) if scripted else None
+    arguments = (inputs, request.model, dimensions, as_base64)
+    if vectors is not None:
+        data = _items(vectors, as_base64)
+    else:
+        data = render(*arguments) if size <= AT_ONCE else await call.world.worker.run(render, *arguments)
     tokens = sum(count_tokens(text) if isinstance(text, str) else len(text) for text in inputs)
+    if scripted and (counted := scripted[0].reply.usage) is not None and counted.prompt_tokens is not None:
+        tokens = counted.prompt_tokens
     usage = to_json({"prompt_tokens": tokens, "total_tokens": tokens})
     return b'{"object":"list","data":[%s],"model":%s,"usage":%s}' % (data, to_json(request.model), usage)
 
 
 def render(inputs: Sequence[str | list[int]], model: str, dimensions: int, as_base64: bool) -> bytes:
     """The items of `data`, without the brackets around them."""
+    # Whose tokens they are is not known: each is a word of its own.
+    texts = (text if isinstance(text, str) else " ".join(f"token{id}" for id in text) for text in inputs)
+    return _items((embed(text, dimensions, model) for text in texts), as_base64)
+
+
+def _scripted(chosen: Chosen, inputs: int) -> list[list[float]] | None:
+    """A vector of the reply for each input."""
+    reply = chosen.reply
+    if reply.embeddings is not None:
+        return [reply.embeddings[min(n, len(reply.embeddings) - 1)] for n in range(inputs)]
+    return None if reply.embedding is None else [reply.embedding] * inputs
+
+
+def _items(vectors: Iterable[Sequence[float]], as_base64: bool) -> bytes:
     items = []
-    for index, text in enumerate(inputs):
-        # Whose tokens they are is not known: each is a word of its own.
-        values = embed(text if isinstance(text, str) else " ".join(f"token{id}" for id in text), dimensions, model)
+    for index, values in enumerate(vectors):
         shown = b'"%s"' % base64.b64encode(as_floats(values)) if as_base64 else to_json(values)
         items.append(b'{"object":"embedding","embedding":%s,"index":%d}' % (shown, index))
     return b",".join(items)
@@ -62,7 +83,7 @@ def read(world: World) -> dict[str, ModelRow]:
         path = world.fixture(FILE)
         rows = read_yaml(path)
         if not isinstance(rows, list):
-            raise FixtureError(f"{path}: expected a list of models")
+            raise FixtureError("expected a list of models", path, 1)
         world.cache["embedding_models"] = {row.id: row for row in (_row(path, n, row) for n, row in enumerate(rows, 1))}
     models: dict[str, ModelRow] = world.cache["embedding_models"]
     return models
@@ -75,8 +96,7 @@ def _row(path: Path, n: int, given: Any) -> ModelRow:
         row = ModelRow.model_validate(given)
         parse_instant(row.created)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise FixtureError(f"{path}: model {n}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise invalid(path, error, n - 1, name=f"model {n}") from None
     except ValueError:
-        raise FixtureError(f"{path}: model {n}: created: not an instant") from None
+        raise FixtureError(f"model {n}: created: not an instant", path, line_of(path, [n - 1, "created"])) from None
     return row

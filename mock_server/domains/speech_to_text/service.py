@@ -10,7 +10,7 @@ from mock_server.domains.speech_to_text.frames import Style
 from mock_server.domains.speech_to_text.hearer import Hearer
 from mock_server.domains.speech_to_text.parameters import Parameters, Rules
 from mock_server.domains.speech_to_text.session import Manner, TranscriptionSession, quiet
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.engine.replies import invalid, read_yaml
 from mock_server.world import Call, World
 
 ROWS: TypeAdapter[dict[str, dict[str, dict[str, bool | list[str]]]]] = TypeAdapter(
@@ -55,8 +55,7 @@ def read(world: World) -> list[wire.Provider]:
         try:
             rows = ROWS.validate_python(read_yaml(path))
         except ValidationError as error:
-            first = error.errors()[0]
-            raise FixtureError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise invalid(path, error) from None
         world.cache["speech_to_text"] = [
             _provider(provider, model, row) for provider, models in rows.items() for model, row in models.items()
         ]
