@@ -463,7 +463,7 @@ def test_in_real_time_a_socket_is_not_idle_while_its_audio_plays():
 
     socket.feed(AUDIO)
     socket.run(30.2)
-    assert (socket.texts(), socket.close) == ([("Late.", True)], None)
+    assert (socket.texts(), socket.close) == ([("Late.", True), ("", True)], None)  # and the end of the utterance
     socket.run(41.0)
 
     assert socket.close == Close(1000)
