@@ -119,7 +119,7 @@ async def _heard(call: Call, request: Request) -> Transcript:
         file = await _fetched(call, request)
     heard, sha256 = Heard((), None), ""
     if file is not None:
-        heard, sha256 = await listening.hear(call.world, file, request.name)
+        heard, sha256 = await listening.hear(call.world, call.account, file, request.name)
     how, text = await listening.tell(call.world, call.account, request.name, file, heard, sha256)
     return _by(call, how, text, heard.seconds)
 

@@ -1,7 +1,5 @@
 """What vectors a request gets, and which embedding models there are."""
 
-import base64
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,15 +8,17 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from mock_server.base.clock import iso, parse_instant
-from mock_server.base.embedding import as_floats, count_tokens, embed
+from mock_server.base.embedding import count_tokens
 from mock_server.base.errors import BadRequest
+from mock_server.domains.openai_embeddings import vectors
 from mock_server.domains.openai_embeddings.wire import EmbeddingsRequest, ModelRow
+from mock_server.engine.loaders import Unreadable
 from mock_server.engine.replies import FixtureError, read_yaml
 from mock_server.world import Call, World
 
 FILE = "embedding_models.yaml"
 DEFAULT_DIMENSIONS = 1024
-AT_ONCE = 2000  # characters whose vectors are made without the worker
+AT_ONCE = 2000  # characters whose vectors are made on the loop
 
 
 async def create(call: Call, request: EmbeddingsRequest) -> bytes:
@@ -31,21 +31,18 @@ async def create(call: Call, request: EmbeddingsRequest) -> bytes:
     inputs = request.inputs()
     size = sum(len(text) for text in inputs) + 100 * len(inputs)
     arguments = (inputs, request.model, dimensions, request.encoding_format == "base64")
-    data = render(*arguments) if size <= AT_ONCE else await call.world.worker.run(render, *arguments)
+    data = vectors.render(*arguments) if size <= AT_ONCE else await _beside(call, arguments)
     tokens = sum(count_tokens(text) if isinstance(text, str) else len(text) for text in inputs)
     usage = to_json({"prompt_tokens": tokens, "total_tokens": tokens})
     return b'{"object":"list","data":[%s],"model":%s,"usage":%s}' % (data, to_json(request.model), usage)
 
 
-def render(inputs: Sequence[str | list[int]], model: str, dimensions: int, as_base64: bool) -> bytes:
-    """The items of `data`, without the brackets around them."""
-    items = []
-    for index, text in enumerate(inputs):
-        # Whose tokens they are is not known: each is a word of its own.
-        values = embed(text if isinstance(text, str) else " ".join(f"token{id}" for id in text), dimensions, model)
-        shown = b'"%s"' % base64.b64encode(as_floats(values)) if as_base64 else to_json(values)
-        items.append(b'{"object":"embedding","embedding":%s,"index":%d}' % (shown, index))
-    return b",".join(items)
+async def _beside(call: Call, arguments: tuple[Any, ...]) -> bytes:
+    """Raises BadRequest."""
+    try:
+        return await call.world.worker.call(vectors.render, *arguments, of=call.account.id)
+    except Unreadable:
+        raise BadRequest("The input takes too long to embed: send less of it at a time.") from None
 
 
 def listed(world: World) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ import html
 import re
 from base64 import b64encode
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, delete, insert, select
@@ -123,7 +122,8 @@ def get(call: Call, id: str) -> Speech:
 
 async def audio(call: Call, speech: Speech) -> bytes:
     """The bytes of a file of it, made by the worker."""
-    return await call.world.worker.run(partial(formats.speak, speech.utterance, speech.format, speech.volume))
+    arguments = speech.utterance, speech.format, speech.volume
+    return await call.world.worker.run(formats.speak, *arguments, of=call.account.id)
 
 
 async def audio_in_json(call: Call, speech: Speech) -> bytes:
@@ -133,7 +133,7 @@ async def audio_in_json(call: Call, speech: Speech) -> bytes:
         audio = formats.speak(speech.utterance, speech.format, speech.volume)
         return b'{"base64_audio":"' + b64encode(audio) + b'"}'
 
-    return await call.world.worker.run(make)
+    return await call.world.worker.run(make, of=call.account.id)
 
 
 def known(store: Store, account: str) -> list[Utterance]:

@@ -104,7 +104,7 @@ class Speaker:
         return False
 
     async def _make(self, speech: Speech, text: str, cached: bool) -> Spoken:
-        pieces = await self._call.world.worker.run(_pieces, speech, self._size)
+        pieces = await self._call.world.worker.run(_pieces, speech, self._size, of=self._call.account.id)
         self._memory.keep(speech, pieces)
         return self._spoken(speech, text, pieces, cached)
 
