@@ -268,7 +268,7 @@ def test_stub_refuses_nothing_but_wrong_types(start):
     stub = start(profile="stub")
 
     assert stub.post(PATH, data={"model": "any", "response_format": "srt", "file_url": "x"}).status_code == 200
-    assert stub.post(PATH, files={"file": ("a.txt", b"Example data")}).status_code == 200
+    assert stub.post(PATH, files={"file": ("a.txt", b"Example data")}, data={"model_config": "5"}).status_code == 200
     assert stub.post(PATH, files={"file": (None, "text")}).status_code == 422
 
 
