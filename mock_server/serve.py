@@ -1,191 +1,23 @@
 """Runs an App under uvicorn: from the command line, or as `LocalServer` in a thread of a test."""
 
-import asyncio
 import errno
 import logging
 import signal
 import socket
 import sys
 import threading  # noqa: TID251  LocalServer is a thread of the test's process, not of the server
-from http import HTTPStatus
 from types import FrameType, TracebackType
 from typing import Any
 
 import uvicorn
-from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.http11 import Request
 
 from mock_server.app import App, create_app
-from mock_server.base.errors import ApiError, BadRequest, MethodNotAllowed, render
 from mock_server.base.settings import Settings
-from mock_server.engine.masks import OURS
-
-LINGER = 2.0  # seconds in which a client may read why its frame was refused
+from mock_server.protocols import HttpProtocol, SocketProtocol
 
 
 class PortInUse(RuntimeError):
     """The address cannot be listened on: one sentence for a person."""
-
-
-class OneWrite:
-    """A transport that holds an answer's head back until its body comes, or until a paced stream asks to flush it.
-
-    uvicorn writes the two apart, a system call each: a third of the time of a short answer.
-    """
-
-    __slots__ = ("_closed", "_held", "_transport", "is_closing")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self.is_closing = transport.is_closing
-        self._held = b""
-        self._closed = False
-
-    def write(self, data: bytes) -> None:
-        if self._held:
-            head, self._held = self._held, b""
-            self._transport.writelines((head, data))
-        elif self._closed:
-            return  # an answer of uvicorn's own to a connection that was hung up
-        elif data.startswith(b"HTTP/1.1 ") and data[9:10] != b"1":  # 100 Continue is waited for
-            self._held = data
-        else:
-            self._transport.write(data)
-
-    def flush(self) -> None:
-        if self._held:
-            head, self._held = self._held, b""
-            self._transport.write(head)
-
-    def close(self) -> None:
-        self.flush()
-        self._closed = True
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """Puts into the scope how to close the connection, which uvicorn offers no other way before headers were sent."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.transport = OneWrite(transport)  # type: ignore[assignment]
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
-        self.scope["mock.flush"] = self.transport.flush  # type: ignore[typeddict-unknown-key, attr-defined]
-        self.scope["mock.respond"] = self.respond  # type: ignore[typeddict-unknown-key]
-
-    def respond(self, scope: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole answer at once; False where that takes uvicorn's own way, message by message."""
-        cycle = self.cycle
-        if (
-            cycle.scope is not scope  # the next request of the connection has come already
-            or cycle.response_started
-            or cycle.disconnected
-            or not cycle.keep_alive
-            or self.flow.write_paused
-            or scope["method"] == "HEAD"
-            or len(headers) > OURS  # what others put in is looked at, header by header
-        ):
-            return False
-        head = [STATUS_LINE[status]]
-        for name, value in (*cycle.default_headers, *headers):
-            head += (name, b": ", value, b"\r\n")
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        self.transport.write(b"".join((*head, b"\r\n", body)))
-        cycle.message_event.set()
-        self.on_response_complete()
-        return True
-
-    def on_response_complete(self) -> None:
-        self.transport.flush()  # type: ignore[attr-defined]  # of an answer to HEAD uvicorn writes no body
-        super().on_response_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Bytes that are no HTTP request."""
-        refuse(self.transport, BadRequest(msg))
-
-
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """As above for sockets; a handshake that is none is told so in the vendor's envelope, where uvicorn has plain text."""
-
-    deaf = False
-
-    async def run_asgi(self) -> None:
-        self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
-        self.scope["mock.deafen"] = self.deafen  # type: ignore[typeddict-unknown-key]
-        await super().run_asgi()
-
-    def send_500_response(self) -> None:
-        self.transport.close()  # a handshake that ends without an answer is closed
-
-    def handle_connect(self, event: Request) -> None:
-        response = self.conn.accept(event)
-        if response.status_code == 101:
-            return super().handle_connect(event)
-        detail = (response.body or b"").decode("utf-8", "replace").strip()
-        self._refuse(MethodNotAllowed() if response.status_code == 405 else BadRequest(detail))
-
-    def deafen(self) -> None:
-        """From now on whatever comes is dropped unread: no ping is answered, no close. That the client left is noticed."""
-        self.deaf = True
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        if self.deaf or self.conn.parser_exc is not None:
-            return
-        super().data_received(data)
-        if (
-            not (self.handshake_initiated or self.handshake_complete) and self.conn.handshake_exc is not None
-        ):  # uvicorn would wait for ever
-            self._refuse(BadRequest(f"This is no WebSocket handshake: {self.conn.handshake_exc}."))
-
-    def handle_parser_exception(self) -> None:
-        """A frame that is too large, or none: told in a close frame, which a reset would overtake if we hung up at once."""
-        told = self.conn.close_sent
-        assert told is not None
-        self.queue.put_nowait(
-            {"type": "websocket.disconnect", "code": told.code, "reason": told.reason, "mock.by": "server"}  # type: ignore[arg-type]
-        )
-        self.close_sent = self.disconnected = True  # whoever is sending now is told that nobody is there
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_timer = self.loop.call_later(LINGER, self.transport.close)
-        self.transport.resume_reading()  # what still comes is discarded
-
-    def handle_ping(self) -> None:
-        """Who pings without reading is not read from: the answers would pile up."""
-        super().handle_ping()
-        if not self.writable.is_set():
-            self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.read_paused:
-            self.transport.resume_reading()
-
-    def _refuse(self, error: ApiError) -> None:
-        self.handshake_complete = self.close_sent = True
-        refuse(self.transport, error)
-
-
-def refuse(transport: asyncio.Transport, error: ApiError) -> None:
-    """Answer in the vendor's envelope what never became an exchange, and close."""
-    body = to_json(render(error, "std"))
-    head = (
-        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nx-request-id: unreadable\r\nconnection: close\r\n\r\n"
-    )
-    transport.write(head.encode() + body)
-    transport.close()
 
 
 class Server(uvicorn.Server):

@@ -72,7 +72,9 @@ class World:
         self.worker = Worker()
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
-        self.cache: dict[str, Any] = {}  # what a domain reads once from fixtures, under the domain's name
+        self.cache: dict[
+            str, Any
+        ] = {}  # what a domain reads once from fixtures or makes again at will, under a name of its own
         if settings.db is not None:
             _ = self.store
         if settings.data is not None:

@@ -271,6 +271,7 @@ def test_a_body_that_drips(client):
     [
         ("402", 402, "20100", "Insufficient Funds"),
         ("403;code=20015", 403, "20015", "Feature not enabled"),
+        ("403;code=20012", 403, "20012", "Account inactive"),
         ("401;code=20002", 401, "20002", "API Key revoked"),
         ("408", 408, "10008", "Request timeout"),
         ("418", 418, "10015", "I'm a Teapot"),

@@ -279,22 +279,22 @@ def test_ten_thousand_draws_are_spread_evenly_and_repeat():
 
 
 def test_a_thousand_rules_cost_hardly_more_than_ten(start):
-    def a_chat(rules: int) -> float:
-        one = start()
-        for n in range(rules):
-            match = [
-                {"operation": f"assistants.tools.{n}"}, {"header": {"x-case": str(n)}}, {"model": f"model-{n}"},
-                {"path": f"/v2/ai/conversations/{n}"},
-            ][n % 4]  # fmt: skip
+    few, many = start(), start()
+    for n in range(1000):
+        match = [
+            {"operation": f"assistants.tools.{n}"}, {"header": {"x-case": str(n)}}, {"model": f"model-{n}"},
+            {"path": f"/v2/ai/conversations/{n}"},
+        ][n % 4]  # fmt: skip
+        for one in (few, many) if n < 10 else (many,):
             rule(one, match=match)
-        times = []
-        for _ in range(300):
-            start_ = perf_counter()
-            assert one.chat(model="m").status_code == 200
-            times.append(perf_counter() - start_)
-        return sorted(times)[100]
 
-    ten, thousand = a_chat(10), a_chat(1000)
+    def a_chat(one: Any) -> float:
+        began = perf_counter()
+        assert one.chat(model="m").status_code == 200
+        return perf_counter() - began
+
+    times = [(a_chat(few), a_chat(many)) for _ in range(300)]  # by turns: this machine has other work, too
+    ten, thousand = (sorted(column)[60] for column in zip(*times, strict=True))
     assert thousand < 1.5 * ten
 
 

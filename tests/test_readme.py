@@ -130,6 +130,17 @@ def test_the_transcript_file_works(start, tmp_path):
     assert answer.json() == {"text": "Hello, I would like to speak to somebody about my order."}
 
 
+def test_the_fault_file_works(start, tmp_path):
+    (fixture,) = [code for language, code in BLOCKS if language == "yaml" and code.startswith("faults:")]
+    (tmp_path / "mine.yaml").write_text(fixture)
+
+    client = start(faults=(tmp_path / "mine.yaml",))
+    answers = [client.chat(text) for text in ("a refund", "hello", "my refund?", "a refund")]
+
+    assert [answer.status_code for answer in answers] == [429, 200, 503, 200]
+    assert answers[0].headers["x-mock-fault"] == "flaky-chat"
+
+
 def test_links_lead_somewhere():
     targets = [t for t in re.findall(r"\]\(([^)#]+)", README) if not t.startswith("http")]
     assert [t for t in targets if not (ROOT / t).exists()] == []

@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from mock_server import LocalServer, Settings
 from mock_server.cli import main
@@ -203,10 +205,10 @@ BAD_TYPES = [
 # What only the attempt to start finds out.
 BAD_STARTS = [
     (("--port", "-1"), "--port is a number from 0 to 65535"),
-    (("--fixtures", "{tmp}/broken"), "broken/replies/mine.yaml: "),
-    (("--fixtures", "{tmp}/unknown"), "unknown/replies/mine.yaml: reply 1: id: "),
+    (("--fixtures", "{tmp}/broken"), "broken/replies/mine.yaml:2: "),
+    (("--fixtures", "{tmp}/unknown"), "unknown/replies/mine.yaml:1: "),
     (("--data", "/proc/nope"), "--data /proc/nope cannot be made"),
-    (("--fixtures", "{tmp}/models"), "models/models.yaml: "),
+    (("--fixtures", "{tmp}/models"), "models/models.yaml:2: "),
     (("--db", "{tmp}/file"), "cannot be used: file is not a database"),
     (NOWHERE, "Cannot listen on 192.0.2.1"),
     (("--host", "no such name"), "Cannot listen on no such name"),
@@ -238,7 +240,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) ->
 def folder(tmp_path: Path) -> Path:
     """A folder with a file that is no database, and fixtures that cannot be read."""
     (tmp_path / "file").write_text("This is neither a folder nor a database, but one line of text in a file.\n" * 20)
-    for name, text in (("broken", "a: [b\n"), ("unknown", "- {reply: {text: no id}}\n")):
+    for name, text in (("broken", "a: [b\n"), ("unknown", "- {reply: {txt: no such field}}\n")):
         (tmp_path / name / "replies").mkdir(parents=True)
         (tmp_path / name / "replies" / "mine.yaml").write_text(text)
     (tmp_path / "models").mkdir()
@@ -359,7 +361,8 @@ def test_ends_within_what_is_promised(launch):
     taken = []
     for how in (*STOPS, signal.SIGTERM):
         server = launch(*PACED)
-        with httpx.Client() as http:
+        speech = server.v2.replace("http", "ws") + "/text-to-speech/speech"
+        with httpx.Client() as http, connect(speech, additional_headers=KEY, proxy=None):
             begun(server, http)
             before = time.monotonic()
             server.stop(how)
@@ -378,6 +381,41 @@ def test_ends_while_an_exchange_waits_on_a_frozen_clock(launch, how):
         assert server.stop(how) == (0, "", "")
         waiting.settimeout(5)
         assert waiting.recv(100) == b""
+
+
+@pytest.mark.parametrize("how", STOPS)
+@pytest.mark.parametrize(
+    "options", [(), ("--realtime",), ("--clock", "2026-01-31T12:00:00Z", "--realtime")], ids=" ".join
+)
+def test_ends_with_an_open_websocket(launch, how, options):
+    server = launch(*options)
+    with connect(
+        server.v2.replace("http", "ws") + "/text-to-speech/speech", additional_headers=KEY, proxy=None
+    ) as wire:
+        for frame in (
+            {"text": " "},
+            {"text": "A sentence that is being spoken while the server is told to end.", "flush": True},
+        ):
+            wire.send(json.dumps(frame))
+
+        assert server.stop(how) == (0, "", "")
+        with pytest.raises(ConnectionClosed):
+            while True:
+                wire.recv(timeout=5)
+
+    assert wire.close_code == 1012
+
+
+def test_ends_with_a_websocket_that_nobody_reads(launch):
+    server = launch()
+    url = server.v2.replace("http", "ws") + "/text-to-speech/speech?audio_format=linear16"
+    with connect(url, additional_headers=KEY, proxy=None, max_queue=1, close_timeout=0.1) as wire:
+        wire.send(json.dumps({"text": " "}))
+        for _ in range(10):
+            wire.send(json.dumps({"text": "A sentence with a lot of audio. " * 30, "flush": True}))
+        assert httpx.request(**server.chat()).status_code == 200
+
+        assert server.stop(signal.SIGTERM) == (0, "", "")
 
 
 @pytest.mark.parametrize("how", STOPS)

@@ -28,11 +28,11 @@ class Way:
     def add(self, frame: str | bytes) -> None:
         """Text counts one byte a character: the journal is no meter, and encoding each frame once more would cost."""
         size = len(frame)
-        self.count += 1
         self.bytes += size
         self.last = frame if size <= TEED else frame[:TEED]
-        if self.count == 1:
+        if not self.count:
             self.first = self.last
+        self.count += 1
 
     def keep(self, forms: Sequence[bytes], mask: bytes) -> int:
         """Take a key in all its `forms` out, and cut to the cap; the bytes that are kept."""
@@ -96,19 +96,31 @@ class Frames:
 class SocketTee:
     """Copies what goes over a socket into its exchange, within the caps."""
 
-    __slots__ = ("_receive", "_send", "_stamp", "exchange", "finished", "frames", "left", "started")
+    __slots__ = (
+        "_receive",
+        "_received",
+        "_send",
+        "_sent",
+        "_stamp",
+        "exchange",
+        "finished",
+        "frames",
+        "left",
+        "started",
+    )
 
     def __init__(self, exchange: Exchange, receive: Receive, send: Send, stamp: Callable[[Exchange], str]) -> None:
         self.exchange, self._receive, self._send, self._stamp = exchange, receive, send, stamp
         self.started = self.finished = self.left = False
         self.frames = Frames()
+        self._received, self._sent = self.frames.received.add, self.frames.sent.add
 
     async def receive(self) -> Message:
         message = await self._receive()
         kind = message["type"]
         if kind == "websocket.receive":
             text = message.get("text")
-            self.frames.received.add(message["bytes"] if text is None else text)
+            self._received(message["bytes"] if text is None else text)
         elif kind == "websocket.disconnect":
             self._ended(message)
         return message
@@ -135,7 +147,7 @@ class SocketTee:
         kind = message["type"]
         if kind == "websocket.send":
             text = message.get("text")
-            self.frames.sent.add(message["bytes"] if text is None else text)
+            self._sent(message["bytes"] if text is None else text)
         elif kind == "websocket.close":
             self.frames.close(message.get("code", 1000), message.get("reason") or "", "server")
             self.finished = True

@@ -22,14 +22,14 @@ class Marked:
 
     def line(self, place: Sequence[str | int] = ()) -> int:
         """The line, from 1, of the value at a place such as ("faults", 0, "effect"); the nearest that there is."""
-        node, line = self._node, 1
-        for part in (None, *place):
-            if part is not None:
-                node = _child(node, part)
-            if node is None:
-                return line
-            line = node.start_mark.line + 1
-        return line
+        node = self._node
+        line = 1 if node is None else node.start_mark.line + 1
+        for part in place:
+            marked, node = _child(node, part)
+            if marked is None:
+                break
+            line = marked.start_mark.line + 1
+        return int(line)
 
     def at(self, place: Sequence[str | int] = ()) -> str:
         """`faults.yaml:12`, with the file's name as it was given."""
@@ -61,10 +61,11 @@ def read(path: Path) -> Marked:
         raise YamlError(f"{path}: this is no YAML: {' '.join(str(error).split())[:200]}.") from None
 
 
-def _child(node: Any, part: str | int) -> Any:
-    """The node of a mapping's value or a list's item; None where there is none."""
-    if isinstance(node.value, list) and isinstance(part, int) and node.id == "sequence":
-        return node.value[part] if -len(node.value) <= part < len(node.value) else None
-    if node.id == "mapping":
-        return next((value for key, value in node.value if key.value == str(part)), None)
-    return None
+def _child(node: Any, part: str | int) -> tuple[Any, Any]:
+    """What marks the line of a mapping's value (its key) or a list's item, and its node; None where there is none."""
+    if node is not None and node.id == "sequence" and isinstance(part, int):
+        item = node.value[part] if -len(node.value) <= part < len(node.value) else None
+        return item, item
+    if node is not None and node.id == "mapping":
+        return next(((key, value) for key, value in node.value if key.value == str(part)), (None, None))
+    return None, None

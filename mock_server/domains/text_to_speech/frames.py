@@ -50,7 +50,7 @@ class Writer:
         self._final = '{"type":"final","audio":null,' if typed else '{"audio":null,'
         self._error = '{"type":"error","error":' if typed else '{"error":'
 
-    def chunk(self, audio: str | None, text: str | None, cached: bool, first_ms: int | None) -> Send:
+    def chunk(self, audio: str | None, text: str | None, cached: bool, first_ms: int | None = None) -> Send:
         """`audio` in base64; `first_ms` on the first frame of a synthesis."""
         coded = "null" if audio is None else f'"{audio}"'
         said = "null" if text is None else _quoted(text)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 LONGEST = 1000  # characters said in one go; a longer sentence is cut at a blank
 END = re.compile(r"[.?!]+[\"')\]*_”’]*(?=\s|$)|[。！？]+")  # noqa: RUF001  full-width marks of other scripts
+MARKS = 20  # characters that may belong to the end of a sentence
 NUMBERED = re.compile(r"\s*\d{1,9}")  # what stands before the point of a numbered line
 MARKDOWN = (
     (re.compile(r"^[ \t]{0,3}(?:```|~~~)[^\n]*$", re.MULTILINE), ""),
@@ -19,10 +20,10 @@ EMOJI = re.compile(
 )
 
 
-def complete(text: str) -> int:
-    """How many characters of a text belong to sentences that have ended."""
+def complete(text: str, new: int) -> int:
+    """How many characters of a text belong to sentences that have ended; only among its `new` last ones may one end."""
     ended = 0
-    for match in END.finditer(text):
+    for match in END.finditer(text, max(len(text) - new - MARKS, 0)):
         line = text.rfind("\n", 0, match.start()) + 1
         if not (match[0] == "." and NUMBERED.fullmatch(text, line, match.start())):
             ended = match.end()

@@ -109,16 +109,16 @@ class SpeechSession:
         if ends or said.flush:
             self._plan(len(self._buffer), now)
         elif not self._manner.speech_on_flush_only and said.text:
-            self._plan(self._complete(), now)
+            self._plan(self._complete(len(said.text)), now)
         if ends:
             self._ending = True
             self._jobs.append(Job(asked=now, ends=True))
         return self._work(now)
 
-    def _complete(self) -> int:
+    def _complete(self, new: int) -> int:
         """How many characters of the buffer can be said without waiting for more."""
         if not self._opening.ssml:
-            return sentences.complete(self._buffer)
+            return sentences.complete(self._buffer, new)
         found = self._buffer.rfind(SSML_END)
         return found + len(SSML_END) if found >= 0 else 0
 
@@ -191,10 +191,17 @@ class SpeechSession:
     def _frames(self, spoken: Spoken, first_ms: int) -> list[Out]:
         """Audio in pieces, then the sentence; or both in one frame, where that is what the provider's audio comes in."""
         chunk, cached = self._write.chunk, spoken.cached
-        audio, text = (spoken.pieces[:-1], spoken.pieces[-1]) if spoken.whole else (spoken.pieces, None)
-        frames: list[Out] = [chunk(piece, None, cached, None if n else first_ms) for n, piece in enumerate(audio)]
-        frames.append(chunk(text, spoken.text, cached, None if audio else first_ms))
-        return frames
+        whole = spoken.pieces[-1] if spoken.whole else None
+        audio = spoken.pieces[:-1] if spoken.whole else spoken.pieces
+        key = self._manner.frames_typed, cached
+        rest = spoken.written.get(key)
+        if rest is None:
+            rest = [chunk(piece, None, cached) for piece in audio[1:]]
+            if audio:
+                rest.append(chunk(whole, spoken.text, cached))
+            spoken.written[key] = rest
+        first = chunk(audio[0], None, cached, first_ms) if audio else chunk(whole, spoken.text, cached, first_ms)
+        return [first, *rest]
 
     def due(self) -> float | None:
         if self._over:

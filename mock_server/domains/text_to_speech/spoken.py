@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -12,23 +12,34 @@ from mock_server.domains.text_to_speech import providers, service
 from mock_server.domains.text_to_speech.handshake import Opening
 from mock_server.domains.text_to_speech.providers import Wish
 from mock_server.domains.text_to_speech.service import Speech
+from mock_server.engine.sockets import Send
 from mock_server.world import Call, World
 
 CHUNK = 1024  # bytes of audio in a frame, as captured
 WHOLE = 600 * 1024  # the same of providers that send a sentence in one frame; the official SDK reads frames up to 1 MiB
 IN_ONE_FRAME = ("aws", "azure")
-REMEMBERED = 16 * 1024 * 1024  # bytes of audio kept to be sent again without the worker
+REMEMBERED = 16 * 1024 * 1024  # bytes of frames kept to be sent again without the worker
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A sentence's audio: pieces of a file in base64, and how many seconds it plays. `written`: its frames, once made."""
+
+    pieces: Sequence[str]
+    seconds: float
+    written: dict[tuple[bool, bool], Sequence[Send]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A sentence as audio: pieces of a file in base64. `seconds`: how long it plays; `whole`: all in one frame."""
+    """A sentence as audio. `whole`: all in one frame, with the text; `written`: all frames but the first, by their kind."""
 
     text: str
     pieces: Sequence[str]
     seconds: float
     cached: bool
     whole: bool
+    written: dict[tuple[bool, bool], Sequence[Send]] = field(default_factory=dict)
 
 
 class Memory:
@@ -36,25 +47,26 @@ class Memory:
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._most, self._size = most, 0
-        self._kept: OrderedDict[Speech, Sequence[str]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Speech, int], Audio] = OrderedDict()
 
-    def get(self, speech: Speech) -> Sequence[str] | None:
-        found = self._kept.get(speech)
+    def get(self, speech: Speech, size: int) -> Audio | None:
+        found = self._kept.get((speech, size))
         if found is not None:
-            self._kept.move_to_end(speech)
+            self._kept.move_to_end((speech, size))
         return found
 
-    def keep(self, speech: Speech, pieces: Sequence[str]) -> None:
-        if speech in self._kept:
+    def keep(self, speech: Speech, size: int, audio: Audio) -> None:
+        if (speech, size) in self._kept:
             return
-        self._kept[speech] = pieces
-        self._size += _weight(pieces)
+        self._kept[speech, size] = audio
+        self._size += _weight(audio)
         while self._size > self._most:
             self._size -= _weight(self._kept.popitem(last=False)[1])
 
 
-def _weight(pieces: Sequence[str]) -> int:
-    return sum(map(len, pieces)) + 1024
+def _weight(audio: Audio) -> int:
+    """Bytes that it holds: as pieces, and mostly once more as frames."""
+    return 2 * sum(map(len, audio.pieces)) + 200 * len(audio.pieces) + 1024
 
 
 def memory(world: World) -> Memory:
@@ -90,8 +102,8 @@ class Speaker:
         assert self._wish is not None
         speech = service.speech(text, self._wish)
         cached = self._note(speech, text) and self._opening.use_cache
-        pieces = self._memory.get(speech)
-        return self._make(speech, text, cached) if pieces is None else self._spoken(speech, text, pieces, cached)
+        audio = self._memory.get(speech, self._size)
+        return self._make(speech, cached) if audio is None else self._spoken(speech, audio, cached)
 
     def _note(self, speech: Speech, text: str) -> bool:
         """Whether the very same was said on a socket of this account before; from now on it was."""
@@ -103,16 +115,18 @@ class Speaker:
         service.keep(call, speech, id)
         return False
 
-    async def _make(self, speech: Speech, text: str, cached: bool) -> Spoken:
-        pieces = await self._call.world.worker.run(_pieces, speech, self._size, of=self._call.account.id)
-        self._memory.keep(speech, pieces)
-        return self._spoken(speech, text, pieces, cached)
+    async def _make(self, speech: Speech, cached: bool) -> Spoken:
+        audio = await self._call.world.worker.run(_made, speech, self._size, of=self._call.account.id)
+        self._memory.keep(speech, self._size, audio)
+        return self._spoken(speech, audio, cached)
 
-    def _spoken(self, speech: Speech, text: str, pieces: Sequence[str], cached: bool) -> Spoken:
-        return Spoken(text, pieces, speech.utterance.seconds(), cached, self._size == WHOLE)
+    def _spoken(self, speech: Speech, audio: Audio, cached: bool) -> Spoken:
+        whole = self._size == WHOLE
+        return Spoken(speech.utterance.text, audio.pieces, audio.seconds, cached, whole, audio.written)
 
 
-def _pieces(speech: Speech, size: int) -> list[str]:
+def _made(speech: Speech, size: int) -> Audio:
     """Cut anew for each sentence: an MP3's tag stands at the head of a frame."""
-    audio = formats.speak(speech.utterance, speech.format, speech.volume)
-    return [b64encode(audio[start : start + size]).decode() for start in range(0, len(audio), size)]
+    data = formats.speak(speech.utterance, speech.format, speech.volume)
+    pieces = [b64encode(data[start : start + size]).decode() for start in range(0, len(data), size)]
+    return Audio(pieces, speech.utterance.seconds())

@@ -104,11 +104,11 @@ def _phrase(status: int) -> str:
 def given(effect: Effect) -> Ready:
     """The answer whose body a rule gives: a text as it is, anything else as JSON."""
     assert effect.status is not None
-    if isinstance(effect.body, str):
-        answer = Ready(effect.body.encode("utf-8", "replace"), effect.status, (TEXT,))
-    elif effect.status in (204, 304):
+    if effect.status in (204, 304):
         answer = Ready(b"", effect.status, ())
         answer.raw_headers = []
+    elif isinstance(effect.body, str):
+        answer = Ready(effect.body.encode("utf-8", "replace"), effect.status, (TEXT,))
     else:
         answer = Ready(to_json(effect.body), effect.status, (JSON,))
     if effect.status == 429 or effect.retry_after is not None:

@@ -65,12 +65,17 @@ def _headers(value: Any) -> Any:
         text = str(text) if isinstance(text, (int, float)) and not isinstance(text, bool) else text
         if not isinstance(name, str) or HEADER_NAME.fullmatch(name) is None:
             raise ValueError(f"{str(name)[:40]!r} is no name of a header")
-        if name.lower() in FRAMING:
+        if name.lower() in FRAMING or name.lower().startswith("sec-websocket-"):
             raise ValueError(f"{name} is not for a rule to set")
         if text is not None and (not isinstance(text, str) or HEADER_VALUE.fullmatch(text) is None):
             raise ValueError(f"the value of {name} is no text that a header can carry")
         read[name.lower()] = text
     return read
+
+
+def _code(value: Any) -> Any:
+    """Codes are digits; YAML reads them as numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 _SECONDS: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT}
@@ -89,6 +94,7 @@ HeadersField = Annotated[
     BeforeValidator(_headers),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}}),
 ]
+CodeField = Annotated[str, Field(pattern=r"^\d{5}$"), BeforeValidator(_code, json_schema_input_type=str | int)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)]
 # What happens instead of the operation. At most one of them.
 ENDINGS = ("status", "timeout", "hang", "disconnect", "silent", "half_open")
@@ -109,9 +115,7 @@ class Effect(BaseModel):
         le=599,
         description="An error with this status, in the operation's own words; of a socket, denied.",
     )
-    code: str | None = Field(
-        None, pattern=r"^\d{5}$", description="Another documented code for this status, such as 20015."
-    )
+    code: CodeField | None = Field(None, description="Another documented code for this status, such as 20015.")
     detail: str | None = Field(None, max_length=2000, description="Another detail in the error's body.")
     body: Any = Field(None, description="Another body: JSON, or a text that is sent as it is.")
     retry_after: Seconds | None = Field(
@@ -155,7 +159,7 @@ class Effect(BaseModel):
     # Sockets.
     close: int | None = Field(None, ge=1000, le=4999, description="The socket is closed with this code, at `at`.")
     reason: str | None = Field(None, description="The reason that goes with `close`; at most 123 bytes.")
-    error_frame: Any = Field(
+    error_frame: Annotated[Any, BeforeValidator(_code)] = Field(
         None,
         description="An error frame at `at`, then a close (1000 unless `close` says): a documented code, a message, or JSON.",
     )
@@ -187,6 +191,10 @@ class Effect(BaseModel):
             for name in ("code", "detail", "body", "retry_after"):
                 if name in self.model_fields_set:
                     raise ValueError(f"{name} goes with status")
+        ways = [name for name in ("status", "silent", "cut", "half_open") if getattr(self, name) is not None]
+        ways += [name for name in ("close", "error_frame") if getattr(self, name) is not None][:1]
+        if len(ways) > 1 and ways != ["status", "cut"]:
+            raise ValueError(f"give {' or '.join(ways)}, not both: each is an end of its own")
         self._check_parts()
         return self
 

@@ -89,10 +89,16 @@ def _all(conditions: dict[str, Condition] | None, read: Any) -> bool:
 class Body:
     """A body as it was parsed, defaults filled in; what the operation does not know is looked up in the JSON itself."""
 
-    __slots__ = ("_json", "_parsed", "_raw")
+    __slots__ = ("_json", "_parsed", "_raw", "_said")
 
     def __init__(self, parsed: Any, raw: bytes) -> None:
         self._parsed, self._raw, self._json = parsed, raw, None
+        self._said: tuple[str | None] | None = None
+
+    def user_text(self) -> str | None:
+        if self._said is None:
+            self._said = (last_user_text(self._parsed),)
+        return self._said[0]
 
     def values(self, path: list[str]) -> list[Any]:
         found = list(values_at(self._parsed, path))
@@ -117,7 +123,7 @@ class Body:
         ):
             return False
         if match.user_text is not None:
-            text = last_user_text(self._parsed)
+            text = self.user_text()
             if text is None or not match.user_text.fits(text):
                 return False
         fields = (match.body or {}).items()
