@@ -30,7 +30,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /
     && install -d -o mock -g mock /data
 COPY --from=build /app /app
 # The slim image comes without the standard library's bytecode: one look into every room writes what they import.
-RUN env -u PYTHONDONTWRITEBYTECODE /app/bin/python -c "import mock_server.cli, mock_server.serve, soundfile; from mock_server import create_app; app = create_app(); app.enter_all_rooms(); app.admin(); app.world.store"
+RUN env -u PYTHONDONTWRITEBYTECODE /app/bin/python -c "import mock_server.cli.serve, mock_server.cli.look, mock_server.serve, soundfile; from mock_server import create_app; app = create_app(); app.enter_all_rooms(); app.admin(); app.world.store"
 ENV PATH=/app/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

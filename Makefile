@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 PORT ?= 4010
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test lint format typecheck check conformance proof bench clean
+.PHONY: help serve install test lint format typecheck check browser conformance proof bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,14 @@ format: $(VENV)/.test ## ruff: mend format and what can be mended
 typecheck: $(VENV)/.test ## mypy, strict
 	$(BIN)/mypy
 
-check: lint typecheck ## lint, types, all tests but the long ones (under 10 minutes); what CI runs
+check: lint typecheck browser ## lint, types, all tests but the long ones (under 10 minutes); what CI runs
 	$(BIN)/python -m pytest -n auto -m "not proof" -rs
+
+browser: # Chromium, which tests of the console drive: installed where root can, else those tests say that they are skipped
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	&& { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; }; } \
+	|| echo "NO CHROMIUM: the console will not be tested. apt-get install chromium"
 
 conformance: $(VENV)/.test ## the vendor SDK's own tests against the stub profile, passed and failed
 	$(BIN)/python -m tests.vendor.conformance --write

@@ -13,9 +13,10 @@ from mock_server.engine.operations import Operation
 
 DOCS = Path(__file__).parent
 COUNTS = DOCS / "conformance.json"
+WRITES_TO_OTHERS = frozenset({"responses"})  # rooms without rows of their own: what is said goes to a conversation
 HEAD = """# Coverage
 
-Every operation that is emulated. All of them check the key, take any fault ([Errors on demand](../README.md#errors-on-demand)),
+Every operation that is emulated. All of them check the key, take any fault ([faults.md](faults.md)),
 stand in the journal and are described in `/openapi.json`. *Validated*: what of the request is checked against the documented
 schema. *Stateful*: it reads or writes rows of the account. *SDK tests*: how many of the vendor's own tests of the operation
 passed in profile `stub` (`make conformance`), by version of the SDK; tests that ask for a stream and expect one JSON object
@@ -88,4 +89,5 @@ def _document() -> dict[str, Any]:
 
 
 def _stateful(operation: Operation) -> str:
-    return "yes" if find_spec(f"mock_server.domains.{operation.room}.tables") else "no"
+    own = find_spec(f"mock_server.domains.{operation.room}.tables")
+    return "yes" if own or operation.room in WRITES_TO_OTHERS else "no"

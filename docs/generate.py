@@ -7,11 +7,15 @@ from typing import Any, Literal, get_args, get_origin
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever is installed
 
+import typer
+
+from docs.admin import admin_api
 from docs.coverage import DOCS, coverage
 from mock_server.base.quirks import PROFILES, TABLE
 from mock_server.base.settings import options
+from mock_server.cli import HOMES, cli
 
-README = Path(__file__).parent.parent / "README.md"
+SHARED = ("--url", "--key", "--token", "--json")  # told once, above the table
 
 
 def settings() -> str:
@@ -41,15 +45,58 @@ def quirks() -> str:
     return "\n".join(rows)
 
 
+def commands() -> str:
+    """Every command with its arguments, options and help, from the command line itself."""
+    root: Any = typer.main.get_command(cli)
+    rows = ["| command | what it does | options |", "|---|---|---|"]
+    for name in HOMES:
+        command = root.get_command(None, name)
+        for path, one in _leaves(name, command):
+            asked = [p for p in one.params if p.param_type_name == "argument"]
+            words = " ".join([path, *(_argument(p) for p in asked)])
+            rows.append(f"| {_cell(f'`{words}`')} | {_cell(one.help or '')} | {_cell(_options(path, one))} |")
+    return "\n".join(rows)
+
+
+def _leaves(path: str, command: Any) -> Any:
+    """The commands below a group, or a command itself, with the words that call them."""
+    below = getattr(command, "commands", None)
+    if not below:
+        yield path, command
+        return
+    for name, one in below.items():
+        yield from _leaves(f"{path} {name}", one)
+
+
+def _argument(parameter: Any) -> str:
+    shown = parameter.metavar or parameter.name.upper()
+    return shown if parameter.required or shown.startswith("[") else f"[{shown}]"
+
+
+def _options(path: str, command: Any) -> str:
+    if path == "serve":
+        return "the settings"
+    options = [p for p in command.params if p.param_type_name == "option" and not {*p.opts} & {*SHARED, "--help"}]
+    shown = ((f"`{o.opts[0]} {o.metavar}`" if o.metavar else f"`{o.opts[0]}`", o.help) for o in options)
+    return "<br>".join(f"{words} {help}" for words, help in shown)
+
+
+PARTS = {"settings": settings, "quirks": quirks, "commands": commands}  # by the name in the page's comment
+WHOLE = {"coverage.md": coverage, "admin-api.md": admin_api}
+
+
 def generate(text: str) -> str:
-    """README.md's text with its generated parts made new."""
-    for name, make in (("settings", settings), ("quirks", quirks)):
+    """A page's text with its generated parts made new."""
+    for name, make in PARTS.items():
         start, end = f"<!-- generated: {name} -->", "<!-- /generated -->"
-        head, rest = text.split(start)
-        text = f"{head}{start}\n{make()}\n{end}{rest.split(end, 1)[1]}"
+        if start in text:
+            head, rest = text.split(start)
+            text = f"{head}{start}\n{make()}\n{end}{rest.split(end, 1)[1]}"
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(generate(README.read_text()))
-    (DOCS / "coverage.md").write_text(coverage())
+    for page in DOCS.glob("*.md"):
+        page.write_text(generate(page.read_text()))
+    for file, make in WHOLE.items():
+        (DOCS / file).write_text(make())

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mock_server import __version__, catalogue
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
-from mock_server.base.settings import Settings
+from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.answers import Layer, Ready
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.gate import Gate
@@ -21,8 +22,11 @@ from mock_server.engine.journal import Journal
 from mock_server.engine.operations import Operation, Operations
 from mock_server.world import Call, World
 
+if TYPE_CHECKING:
+    from mock_server.admin.router import Doorkeeper
+
 DOCUMENTS = frozenset({"/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"})
-ADMIN_ROOMS = ("insights", "reports")  # domains with an admin router of their own, in admin.py
+ADMIN_ROOMS = ("insights", "reports", "text_to_speech")  # domains with an admin router of their own, in admin.py
 CORS: dict[str, Any] = {
     "allow_origins": ["*"],
     "allow_methods": ["*"],
@@ -64,31 +68,32 @@ class App:
         self._rooms: dict[str, APIRouter] = {}
         self.api = FastAPI(title="Telnyx AI mock", version=__version__, lifespan=self._lifespan)
         self._chain = self._layers(lean)
-        self._admin: ASGIApp | None = None
+        self._admin: Doorkeeper | None = None
         self._documented = False
         if not lean:
             self.enter_all_rooms()
         if world.settings.fixtures:
-            self._check_fixtures()
+            from mock_server.fixtures_check import read_all
+
+            read_all(world)
         if world.settings.fixtures or world.settings.faults:
             world.faults.files.load()
+        if world.settings.snapshot is not None:
+            self._load_snapshot(world.settings.snapshot)
 
-    def _check_fixtures(self) -> None:
-        """Read what users may write, so that a broken file is refused at start. Raises FixtureError."""
-        from mock_server.domains.audio import transcripts
-        from mock_server.domains.models import service as models
-        from mock_server.domains.openai_embeddings import service as embedding_models
-        from mock_server.domains.speech_to_text import service as speech_to_text
-        from mock_server.domains.text_to_speech import voices
+    def _load_snapshot(self, path: Path) -> None:
+        """Begin with the state of a snapshot. Raises SettingsError."""
+        from mock_server.base.errors import ApiError
+        from mock_server.engine.snapshots import reading
 
-        self.world.replies.load()
-        self.world.plans.load()
-        self.world.scenarios.check()
-        models.read(self.world)
-        embedding_models.read(self.world)
-        speech_to_text.read(self.world)
-        voices.read(self.world)
-        transcripts.read(self.world)
+        self.enter_all_rooms()
+        try:
+            with path.open("rb") as source, self.world.blobs.stage() as stage:
+                self.world.restore(reading.check(source, None, stage, self.world.settings.max_snapshot_bytes), stage)
+        except ApiError as error:
+            raise SettingsError(f"--snapshot {path}: {error.detail}") from None
+        except OSError as error:
+            raise SettingsError(f"--snapshot {path} cannot be read: {error.strerror}.") from None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -123,8 +128,8 @@ class App:
             Cors,
             partial(
                 Gate, operations=self.operations, accounts=world.accounts, scenarios=world.scenarios, limits=world.limits,
-                faults=world.faults, replies=world.replies, enter=self.enter, max_json=settings.max_json_bytes,
-                max_upload=settings.max_upload_bytes, lean=lean,
+                faults=world.faults, replies=world.replies, recordings=world.recordings,
+                enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip
         app: ASGIApp = self.api
@@ -160,12 +165,13 @@ class App:
             self._documented = True
             document(self.api)
 
-    def admin(self) -> ASGIApp:
+    def admin(self) -> "Doorkeeper":
         """The admin API, made on first use."""
         if self._admin is None:
             from mock_server.admin.router import create_admin
 
-            self._admin = create_admin(self.world, self.operations, [self._admin_part(room) for room in ADMIN_ROOMS])
+            parts = [self._admin_part(room) for room in ADMIN_ROOMS]
+            self._admin = create_admin(self.world, self.operations, parts, self.enter_all_rooms)
         return self._admin
 
     def _admin_part(self, room: str) -> APIRouter:

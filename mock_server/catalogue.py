@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from mock_server.engine.operations import Operation
 
 ROWS = """
-POST   fa     -        /v2/ai/anthropic/v1/messages                                               anthropic.v1.messages
+POST   fa     anthropic /v2/ai/anthropic/v1/messages                                              anthropic.v1.messages
 GET    fa     -        /v2/ai/assistants                                                          assistants.list
 POST   fa     -        /v2/ai/assistants                                                          assistants.create
 GET    fa     -        /v2/ai/assistants/deleted                                                  assistants.deleted.list
@@ -190,8 +190,8 @@ POST   fa     chat     /v2/ai/openai/chat/completions                           
 POST   fa     openai_embeddings /v2/ai/openai/embeddings                                                   openai.embeddings.create_embeddings
 GET    fa     openai_embeddings /v2/ai/openai/embeddings/models                                            openai.embeddings.list_embedding_models
 GET    fa     models   /v2/ai/openai/models                                                       openai.list_models
-POST   fa     -        /v2/ai/openai/responses                                                    openai.create_response
-POST   fa     -        /v2/ai/responses                                                           ai.create_response
+POST   fa     responses /v2/ai/openai/responses                                                   openai.create_response
+POST   fa     responses /v2/ai/responses                                                          ai.create_response
 POST   fa     summarize /v2/ai/summarize                                                          ai.summarize
 GET    fa     -        /v2/ai/tools                                                               tools.list
 POST   fa     -        /v2/ai/tools                                                               tools.create
@@ -209,7 +209,7 @@ GET    std    reports  /v2/legacy/reporting/usage_reports/speech_to_text        
 POST   std    messages /v2/messages                                                               messages.send
 GET    stt    speech_to_text /v2/speech-to-text/providers                                         speech_to_text.list_providers
 GET    stt    speech_to_text /v2/speech-to-text/transcription                                     speech_to_text.retrieve_transcription
-WS     stt    -        /v2/speech-to-text/transcription                                           speech_to_text.transcribe
+WS     stt    speech_to_text /v2/speech-to-text/transcription                                     speech_to_text.transcribe
 POST   map    text_to_speech /v2/text-to-speech                                                   text_to_speech.generate
 GET    std    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.retrieve_speech
 POST   map    text_to_speech /v2/text-to-speech/speech                                            text_to_speech.generate_speech
@@ -246,7 +246,15 @@ IDEMPOTENT = frozenset(
     }
 )
 # Those whose answers have a `usage` of a chat, which limits of tokens count.
-METERED = frozenset({"chat.create_completion", "openai.chat.create_completion"})
+METERED = frozenset(
+    {
+        "ai.create_response",
+        "anthropic.v1.messages",
+        "chat.create_completion",
+        "openai.chat.create_completion",
+        "openai.create_response",
+    }
+)
 
 
 def operations() -> Iterator[Operation]:

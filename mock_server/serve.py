@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 
-from mock_server.app import App, create_app
+from mock_server.app import create_app
 from mock_server.base.settings import Settings
 from mock_server.protocols import HttpProtocol, SocketProtocol
 
@@ -23,12 +23,17 @@ class PortInUse(RuntimeError):
 class Server(uvicorn.Server):
     """uvicorn that says one line when ready, and ends with exit code 0 when told to stop."""
 
-    announce = False
+    said = ""  # when it is ready, with {url} in it
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.announce and sockets:
-            print(f"Telnyx AI mock ready at {url_of(sockets[0])}/v2", flush=True)
+        if self.said and sockets:
+            print(self.said.replace("{url}", url_of(sockets[0])), flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app: Any = self.config.app
+        app.world.ring.end_watches()
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn would raise the signal again after its shutdown, and the process would die of it instead of ending.
@@ -65,7 +70,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def config(app: App, settings: Settings) -> uvicorn.Config:
+def config(app: Any, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=HttpProtocol,
@@ -95,8 +100,19 @@ def run(settings: Settings) -> None:
     listener = bind(settings.host, settings.port)
     quieten()
     app = create_app(settings)
+    _run(app, settings, listener, "Telnyx AI mock ready at {url}/v2")
+
+
+def run_app(app: Any, host: str, port: int, said: str) -> None:
+    """Serve another application in the same way; `said` is printed when it is ready. Raises PortInUse."""
+    listener = bind(host, port)
+    quieten()
+    _run(app, Settings(), listener, said)
+
+
+def _run(app: Any, settings: Settings, listener: socket.socket, said: str) -> None:
     server = Server(config(app, settings))
-    server.announce = True
+    server.said = said
     server.run(sockets=[listener])
 
 

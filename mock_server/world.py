@@ -9,13 +9,12 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 
 from mock_server.base.clock import Clock
-from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
 from mock_server.base.jobs import Kind
 from mock_server.base.plan import Plan
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
-from mock_server.engine.answers import Instead, Stream
+from mock_server.engine.answers import Stream
 from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
@@ -27,15 +26,22 @@ from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.plans import Plans, asked
 from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
+from mock_server.engine.replies.consulting import consult
 from mock_server.engine.route import current_call
 from mock_server.engine.scenarios.table import Scenarios
+from mock_server.engine.snapshots.kept import Snapshots
 from mock_server.engine.sockets import Pump, Session
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
+from mock_server.snapshotted import Snapshotted
 
 if TYPE_CHECKING:
+    from mock_server.engine.recordings.table import Recordings
     from mock_server.engine.store import Store, Transaction
+
+
+ROOM = 4  # times the largest snapshot: what all that are kept may take, packed
 
 
 def shipped_fixtures() -> Path:
@@ -45,7 +51,16 @@ def shipped_fixtures() -> Path:
     return inside if inside.is_dir() else package.parent / "fixtures"
 
 
-class World:
+def _recordings(settings: Settings, clock: Clock) -> "Recordings | None":
+    """What was recorded, where any folder of fixtures has such files."""
+    if not any((folder / "recordings").is_dir() for folder in settings.fixtures):
+        return None
+    from mock_server.engine.recordings.table import Recordings
+
+    return Recordings(settings.fixtures, clock, settings.replay_pace)
+
+
+class World(Snapshotted):
     """One server's settings, time, names, state, rules and journal. Two in one process never meet."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
@@ -64,6 +79,7 @@ class World:
             [*settings.fixtures, shipped_fixtures()], settings.scenario, accounts=self.accounts, clock=self.clock,
             faults=self.faults, limits=self.limits, plans=self.plans, replies=self.replies,
         )  # fmt: skip
+        self.recordings = _recordings(settings, self.clock)
         self.ring = Ring()
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
@@ -72,9 +88,9 @@ class World:
         self.worker = Worker()
         self.vectors = Vectors()
         self.blobs = Blobs(settings.objects(), kept=settings.db is not None)
-        self.cache: dict[
-            str, Any
-        ] = {}  # what a domain reads once from fixtures or makes again at will, under a name of its own
+        self.snapshots = Snapshots(settings.objects(), ROOM * settings.max_snapshot_bytes)
+        # What a domain reads once from fixtures or makes again at will, under a name of its own.
+        self.cache: dict[str, Any] = {}
         if settings.db is not None:
             _ = self.store
         if settings.data is not None:
@@ -132,6 +148,13 @@ class World:
         if self.stored:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)
+
+    def clear_journal(self, account: Account | None) -> int:
+        """Forget one account's exchanges, or all, and that there ever were more; how many went."""
+        if account is None:
+            self.ring.evicted = 0
+        self.accounts.forget_evictions(account)
+        return self.ring.clear(account.id if account else None)
 
     async def close(self) -> None:
         await self.outbox.close()
@@ -194,6 +217,7 @@ class Call:
         user_text: str,
         system_text: str = "",
         *,
+        domain: str | None = None,
         takes: frozenset[str] = TALK,
         required: bool = False,
         request: Any = None,
@@ -207,14 +231,14 @@ class Call:
     ) -> tuple[Chosen | None, View]:
         """The reply that the rules choose, noted in the journal, and the view it was chosen by.
 
-        `takes` are the kinds of replies that the domain can render. With `required`, and where the server is strict, a
-        request that no reply of the user's fits is refused. Raises BadRequest, the error that the reply is to be, and
-        Instead for its silence.
+        `domain` is what rules call it, the room's name unless given; `takes` are the kinds of replies that it can render.
+        With `required`, and where the server is strict, a request that no reply of the user's fits is refused. Raises
+        BadRequest, the error that the reply is to be, and Instead for its silence.
         """
-        exchange, replies = self.exchange, self.world.replies
+        exchange = self.exchange
         operation = exchange.operation
         assert operation is not None
-        view = View(operation.id, operation.room or "", model, user_text, system_text)
+        view = View(operation.id, domain or operation.room or "", model, user_text, system_text)
         view.account, view.takes, view.request, view.turn = self.account, takes, request, turn
         view.tool_result, view.tools, view.language = tool_result, tools, language
         view.response_format, view.schema_name = response_format, schema_name
@@ -222,37 +246,17 @@ class Call:
             view.metadata = metadata
         if (context := exchange.headers.get(CONTEXT)) is not None:
             view.context = context.decode("latin-1")
-        chosen = replies.choose(view)
-        exchange.reply = chosen.id if chosen else "default"
-        if chosen is None or chosen.shipped:
-            strict = required and self.world.settings.strict
-            if strict or replies.has_own():
-                self._unmatched(view, strict)
-        elif chosen.fault is not None or chosen.reply.headers is not None:
-            self._dress(chosen)
+        return consult(self.world.replies, exchange, view, strict=required and self.world.settings.strict), view
+
+    def scripted(self, model: str, user_text: str, **about: Any) -> tuple[Chosen, View] | None:
+        """As `choose`, for what needs no reply to answer: None, and no time spent, where the user has none for it."""
+        if not self.world.replies.own:
+            return None
+        chosen, view = self.choose(model, user_text, **about)
+        if chosen is None:
+            self.exchange.reply = ""
+            return None
         return chosen, view
-
-    def _unmatched(self, view: View, strict: bool) -> None:
-        """Tell which of the user's replies came nearest. Raises BadRequest where one had to fit."""
-        exchange = self.exchange
-        exchange.near_misses = near = self.world.replies.near_misses(view)
-        nearest = f" Nearest: {'; '.join(near)}." if near else ""
-        if strict:
-            exchange.reply = ""
-            raise BadRequest(f"No reply of yours fits this request, and the server is strict.{nearest}")
-        if near:
-            self.world.replies.tell(f"{view.operation}: no reply of yours fits, {exchange.reply!r} answers.{nearest}")
-
-    def _dress(self, chosen: Chosen) -> None:
-        """The headers of a reply, and what goes wrong with it."""
-        exchange, reply = self.exchange, chosen.reply
-        wire = exchange.wire
-        if chosen.fault is not None and wire is not None and wire.fired is None:
-            wire.fired = chosen.misfire(exchange, self.world.ids)
-            if (answer := wire.instead()) is not None:
-                raise Instead(answer)
-        headers = reply.headers or {}
-        exchange.more_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     def draw(self) -> float:
         """A number in [0, 1), the account's next."""
@@ -324,11 +328,15 @@ def _world(request: Request) -> World:
 
 
 def _account(request: Request) -> Account | None:
-    """The account a Bearer key asks to act on; None acts on the whole server. Raises AuthenticationFailed."""
+    """The account to act on, by its Bearer key or by its id in `x-mock-account`; None acts on the whole server.
+
+    Raises AuthenticationFailed, and NotFound for an id whose key was not seen.
+    """
     authorization = request.headers.get("authorization")
-    if authorization is None:
-        return None
-    return _world(request).accounts.of_key(bearer_key(authorization.encode("latin-1")))
+    if authorization is not None:
+        return _world(request).accounts.of_key(bearer_key(authorization.encode("latin-1")))
+    id = request.headers.get("x-mock-account")
+    return None if id is None else _world(request).accounts.of_id(id)
 
 
 # What an endpoint under /_mock may use, in admin/ and in the admin routers of domains.

@@ -64,7 +64,6 @@ def test_replies_are_listed_in_the_order_they_are_tried(start, tmp_path):
     ("method", "path", "status"),
     [
         ("GET", "/no/such", 404),
-        ("GET", "", 404),
         ("DELETE", "/health", 405),
         ("GET", "/reset", 405),
         ("POST", "/requests", 405),

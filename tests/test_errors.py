@@ -53,13 +53,13 @@ def get_raw(client, target: str, authorization: str | None = None) -> tuple[int,
     return int(head.split(b" ")[1]), json.loads(body)
 
 
-# The table in README.md
+# The table in docs/errors.md
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-SECTION = re.search(r"^## Errors$(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+PAGE = (Path(__file__).parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")
+SECTION = re.search(r"^## Errors$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
 ROWS = re.findall(r"^\| *`?(\d{3})`? *\|(.*?)\|(.*?)\|(.*?)\|", SECTION[1] if SECTION else "", re.MULTILINE)
 NAMED = re.compile(r"(\d{5}),? +([A-Z][A-Za-z-]*(?: [A-Za-z-]+)*)")
-table = pytest.mark.skipif(not ROWS, reason="README.md has no table of errors under '## Errors' yet")
+table = pytest.mark.skipif(not ROWS, reason="docs/errors.md has no table of errors under '## Errors'")
 
 
 def of_the_table() -> Iterator[tuple[int, str, str, str]]:

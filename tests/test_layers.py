@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from importlib import import_module
 from inspect import getsource
+from io import BytesIO
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -25,7 +26,10 @@ from mock_server.base.clock import Clock, Machine
 from mock_server.base.limits import Limit
 from mock_server.base.settings import options
 from mock_server.engine.faults.rules import Rule
+from mock_server.engine.replies import ReplyRule
 from mock_server.engine.route import LeanRoute
+from mock_server.engine.snapshots.file import write
+from mock_server.engine.snapshots.reading import Given, check
 from mock_server.world import World
 
 ROOT = Path(__file__).parent.parent
@@ -34,16 +38,19 @@ PACKAGE = ROOT / "mock_server"
 MAY_IMPORT: Mapping[str, set[str]] = {
     "base": set(),
     "engine": {"base"},
-    "world": {"base", "engine"},
+    "snapshotted": {"base", "engine"},
+    "world": {"base", "engine", "snapshotted"},
     "audio": set(),
     "domains": {"base", "engine", "world", "audio"},
     "admin": {"base", "engine", "world"},
     "catalogue": {"base", "engine"},
     "documents": {"base", "engine", "world", "catalogue"},
-    "app": {"base", "engine", "world", "domains", "admin", "catalogue", "documents"},
+    "fixtures_check": {"base", "engine", "world", "domains"},
+    "app": {"base", "engine", "world", "domains", "admin", "catalogue", "documents", "fixtures_check"},
     "protocols": {"base", "engine"},
     "serve": {"base", "engine", "world", "app", "protocols"},
-    "cli": {"base", "engine", "world", "app", "serve"},
+    "recorder": {"base", "engine", "catalogue"},
+    "cli": {"base", "engine", "world", "app", "serve", "client", "fixtures_check", "recorder"},
     "__main__": {"cli"},
     "client": set(),
     "pytest_plugin": {"client", "serve", "base"},
@@ -52,8 +59,10 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 # Between domains: from service to service, these only; and insights reads the rows of conversations where it counts
 # them in SQL and hears of each new message.
 ACROSS_DOMAINS = {
-    ("chat.service", "models.service"),
     ("chat.service", "embeddings.service"),
+    ("responses.service", "chat.service"),
+    ("responses.service", "conversations.service"),
+    ("anthropic.service", "chat.service"),
     ("embeddings.service", "buckets.service"),
     ("models.service", "fine_tuning.service"),
     ("fine_tuning.service", "buckets.service"),
@@ -61,6 +70,7 @@ ACROSS_DOMAINS = {
     ("summarize.service", "audio.service"),
 }
 ROWS_ACROSS_DOMAINS = {
+    ("chat.saying", "models.service"),
     ("insights.runs", "conversations.tables"),
     ("insights.silence", "conversations.tables"),
     ("insights.aggregates", "conversations.tables"),
@@ -71,12 +81,18 @@ ROWS_ACROSS_DOMAINS = {
     ("embeddings.tracking", "buckets.service"),
     ("embeddings.tracking", "audio.service"),
     ("audio.listening", "text_to_speech.service"),
+    ("speech_to_text.hearer", "audio.service"),
+    ("speech_to_text.hearer", "audio.transcripts"),
+    ("speech_to_text.hearer", "text_to_speech.service"),
+    ("speech_to_text.session", "audio.transcripts"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
 NOT_FOR_BASE = {"fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "uvicorn", "httpx"}
 # Fields of the World that never change after the start; every other one is reset.
-CONSTANT = {"settings", "quirks", "ids", "pacing", "egress", "worker"}
+CONSTANT = {"settings", "quirks", "ids", "pacing", "egress", "worker", "snapshots", "recordings"}
+# Fields that a snapshot leaves out: the journal, work that waits, and what is made again from rows or files.
+NOT_IN_SNAPSHOTS = CONSTANT | {"ring", "webhooks", "outbox", "vectors", "cache"}
 
 
 def modules() -> dict[str, Path]:
@@ -197,7 +213,7 @@ def ruff(*arguments: str, code: str = "") -> str:
 
 
 def test_every_setting_is_documented() -> None:
-    section = (ROOT / "README.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
+    section = (ROOT / "docs" / "configuration.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
     documented = set(re.findall(r"^\| `(--[a-z-]+).*?`.*? \| `(MOCK_[A-Z_]+)` \|", section, re.MULTILINE))
 
     assert documented == {(f"--{name.replace('_', '-')}", f"MOCK_{name.upper()}") for name, *_ in options()}
@@ -241,11 +257,22 @@ def still_app() -> Iterator[Callable[[], App]]:
 def test_every_field_of_the_world_is_constant_or_reset(still_app: Callable[[], App]) -> None:
     world = still_app().world
     _ = world.store
-    reset = {
-        node.attr for node in ast.walk(ast.parse(dedent(getsource(World.reset)))) if isinstance(node, ast.Attribute)
-    }
 
-    assert set(vars(world)) - CONSTANT <= reset, "a field of the World that World.reset() does not walk"
+    assert set(vars(world)) - CONSTANT <= walked(World.reset), "a field of the World that World.reset() does not walk"
+
+
+def test_every_field_of_the_world_is_dumped_and_restored_or_no_state(still_app: Callable[[], App]) -> None:
+    world = still_app().world
+    _ = world.store
+
+    fields = set(vars(world)) - NOT_IN_SNAPSHOTS
+    assert fields <= walked(World.dump), "a field of the World that World.dump() does not walk"
+    assert fields <= walked(World.restore), "a field of the World that World.restore() does not walk"
+
+
+def walked(method: Callable[..., Any]) -> set[str]:
+    """The attributes that a method names."""
+    return {node.attr for node in ast.walk(ast.parse(dedent(getsource(method)))) if isinstance(node, ast.Attribute)}
 
 
 def test_a_reset_world_is_as_new(still_app: Callable[[], App]) -> None:
@@ -272,10 +299,41 @@ def test_a_reset_account_is_as_new_and_others_keep_theirs(still_app: Callable[[]
     assert account.counters == {}
     assert account.timeline.now() == app.world.clock.server.now()
     assert account.state == "active" and app.world.scenarios.on(account) is None
-    for name in ("faults", "limits", "plans", "ring", "store"):
+    for name in ("faults", "limits", "plans", "replies", "ring", "store"):
         assert account.id not in str(state(app.world)[name])
     assert state(app.world)["store"] == state(alone.world)["store"]
     assert len(list(app.world.ring.newest_first())) == len(list(alone.world.ring.newest_first()))
+
+
+def test_a_dumped_world_loads_into_another_as_it_was(still_app: Callable[[], App]) -> None:
+    app, other = still_app(), still_app()
+    before = dumped(app.world)
+    use(app, "first-key")
+    use(other, "other-key")
+
+    packed = dumped(app.world)
+    given = read_back(other, packed)
+
+    assert dumped(other.world) == packed
+    assert {name for name, states in given.states.items() if not states} == set(), (
+        "use() leaves no trace in these parts"
+    )
+    assert packed != before and given.header.rows and given.header.objects == 1
+
+
+def dumped(world: World) -> bytes:
+    packed = BytesIO()
+    with world.dump() as dump:
+        write(dump, packed, 10**6)
+    return packed.getvalue()
+
+
+def read_back(app: App, packed: bytes) -> Given:
+    app.enter_all_rooms()
+    with app.world.blobs.stage() as stage:
+        given = check(BytesIO(packed), None, stage, 10**6)
+        app.world.restore(given, stage)
+    return given
 
 
 def use(app: App, key: str) -> None:
@@ -296,6 +354,7 @@ def use(app: App, key: str) -> None:
     account.timeline.advance(60)
     world.clock.server.advance(60)
     world.faults.add(Rule.model_validate({"effect": "429"}), account.id)
+    world.replies.add(ReplyRule.model_validate({"reply": {"text": "Said."}}), account.id)
     world.plans.put({"fine_tuning": "failed"}, account.id)
     world.scenarios.switch_on("fine-tuning-fails", account)
     world.limits.put([Limit(5, 60.0)], account.id)

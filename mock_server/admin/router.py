@@ -1,23 +1,35 @@
-"""The admin API under /_mock: health, journal, faults, replies, clock, reset. Open by default, closed to web pages."""
+"""The admin API under /_mock: health, clock, reset, and the parts with files of their own. Open by default, closed to web pages."""
 
 import ipaddress
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from mock_server import __version__
-from mock_server.admin import account, faults, limits, plans, scenario, verdict
+from mock_server.admin import (
+    account,
+    accounts,
+    console,
+    faults,
+    journal,
+    limits,
+    plans,
+    replies,
+    scenario,
+    snapshots,
+    state,
+    verdict,
+    watching,
+)
 from mock_server.admin.wire import Told
 from mock_server.base.clock import iso
-from mock_server.base.errors import ApiError, BadRequest, NotFound, render
+from mock_server.base.errors import ApiError, BadRequest, render
 from mock_server.engine.clocks import ClockChange
-from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.operations import Operations
-from mock_server.engine.patterns import like
 from mock_server.world import AccountDep, World, WorldDep
 
 TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
@@ -25,7 +37,24 @@ TOKEN_HEADER = "x-mock-admin-token"  # noqa: S105
 
 router = APIRouter(prefix="/_mock")
 # What has a file of its own.
-PARTS = tuple(part.router for part in (limits, account, plans, faults, scenario, verdict))
+PARTS = tuple(
+    part.router
+    for part in (
+        console,
+        watching,
+        journal,
+        replies,
+        limits,
+        account,
+        accounts,
+        plans,
+        faults,
+        scenario,
+        verdict,
+        snapshots,
+        state,
+    )
+)
 
 
 @router.get("/health")
@@ -41,53 +70,6 @@ async def reset(world: WorldDep, account: AccountDep) -> dict[str, Any]:
     """As new: rows, rules, counters, clock and journal of the account, or of the whole server."""
     world.reset(account)
     return {"reset": account.id if account else "server"}
-
-
-@router.get("/requests")
-async def list_requests(
-    world: WorldDep,
-    mine: AccountDep,
-    account: str | None = None,
-    operation: str | None = None,
-    status: Annotated[int | None, Query(ge=100, le=599)] = None,
-    limit: Annotated[int, Query(ge=1, le=ENTRIES)] = 100,
-) -> dict[str, Any]:
-    """The exchanges, newest first; filtered by account id, operation (a name or a pattern) and status."""
-    wanted = mine.id if mine else account
-    found = []
-    for exchange in world.ring.newest_first():
-        if wanted is not None and (exchange.account is None or exchange.account.id != wanted):
-            continue
-        if operation is not None and (exchange.operation is None or not like(operation, exchange.operation.id)):
-            continue
-        if status is not None and exchange.status != status:
-            continue
-        found.append(describe(exchange))
-        if len(found) == limit:
-            break
-    return {"data": found, "meta": {"evicted": world.ring.evicted}}
-
-
-@router.get("/requests/{id}")
-async def get_request(world: WorldDep, mine: AccountDep, id: str) -> dict[str, Any]:
-    """One exchange by its id, which is the x-request-id of its response."""
-    for exchange in world.ring.newest_first():
-        if exchange.id == id and (mine is None or exchange.account is mine):
-            return {"data": describe(exchange)}
-    raise NotFound("There is no exchange with this id in the journal.")
-
-
-@router.delete("/requests")
-async def clear_requests(world: WorldDep, account: AccountDep) -> dict[str, Any]:
-    """Forget the exchanges of the account, or all."""
-    return {"deleted": world.ring.clear(account.id if account else None)}
-
-
-@router.get("/replies")
-async def list_replies(world: WorldDep) -> dict[str, Any]:
-    """The reply rules in force, in the order they are tried."""
-    rules = world.replies.listed(None)
-    return {"data": rules}
 
 
 @router.get("/clock")
@@ -151,8 +133,9 @@ async def list_operations(request: Request) -> dict[str, Any]:
 class Doorkeeper:
     """ASGI layer around the admin API: no web page may drive it, and a token is asked for when one is set."""
 
-    def __init__(self, app: ASGIApp, world: World) -> None:
+    def __init__(self, app: FastAPI, world: World) -> None:
         self._app, self._world = app, world
+        self.document = app.openapi
         self._hosts = frozenset(host.lower() for host in world.settings.admin_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -175,11 +158,13 @@ class Doorkeeper:
         if origin is not None and origin.decode("latin-1").lower() not in (f"http://{host}", f"https://{host}"):
             return 403, "A web page of another origin may not drive the admin API."
         token = self._world.settings.admin_token
-        # Health stays open: a container's health check knows no token. A report's address is a token of its own.
+        # Health stays open: a container's health check knows no token. A report's address is a token of its own. The
+        # console's page holds nothing, and asks for the token.
         if (
             token is not None
             and path != "/_mock/health"
             and not path.startswith("/_mock/reports/")
+            and path not in console.PATHS
             and not _same(headers.get(TOKEN_HEADER.encode(), b""), token.encode())
         ):
             return 401, f"This server asks for its admin token in the header {TOKEN_HEADER}."
@@ -211,8 +196,10 @@ def _told(status: int, detail: str) -> dict[str, Any]:
     return {"errors": [{"code": str(status), "title": Told[status], "detail": detail}]}
 
 
-def create_admin(world: World, operations: Operations, rooms: Sequence[APIRouter] = ()) -> ASGIApp:
-    """The admin API of one World, with what domains add to it."""
+def create_admin(
+    world: World, operations: Operations, rooms: Sequence[APIRouter], open_rooms: Callable[[], None]
+) -> Doorkeeper:
+    """The admin API of one World, with what domains add to it. `open_rooms` makes the tables of every room known."""
     app = FastAPI(
         title="Telnyx AI mock: admin",
         version=__version__,
@@ -222,6 +209,7 @@ def create_admin(world: World, operations: Operations, rooms: Sequence[APIRouter
     )
     app.state.world = world
     app.state.operations = operations
+    app.state.open_rooms = open_rooms
     for part in (router, *PARTS, *rooms):
         app.include_router(part)
 

@@ -200,7 +200,7 @@ def _best(
             key = (utterance.pitch, utterance.slot, len(symbols), shift)
             if key not in tones:
                 at = start + shift * rate
-                tones[key] = _heard_tones(samples, rate, at, utterance.pitch, utterance.slot, len(symbols))
+                tones[key] = heard_tones(samples, rate, at, utterance.pitch, utterance.slot, len(symbols))
             low, high = tones[key]
             score = float(((low == symbols % 8)[chords].mean() + (high == symbols // 8)[chords].mean()) / 2)
             if score > best:
@@ -210,7 +210,7 @@ def _best(
     return found
 
 
-def _heard_tones(
+def heard_tones(
     samples: "Floats", rate: float, at: float, pitch: float, slot: float, count: int
 ) -> "tuple[NDArray[np.intp], NDArray[np.intp]]":
     """The strongest low and the strongest high tone of each chord, if the first one begins at sample `at`."""

@@ -21,6 +21,7 @@ MAGIC = b"\xa7TAM\x1b\xd2"
 HEAD = len(MAGIC) + 4
 MOST = 64 * 1024  # bytes of text, packed or not: more is not ours
 LONGEST = 8 * (HEAD + MOST)  # bits that a text takes
+MOST_STREAMED = 24 * 1024  # the same of a stream, which is kept while it comes: the longest text of ours fits
 BLOCK = 1 << 20  # samples looked at in one go
 
 
@@ -44,7 +45,7 @@ def unpack(packed: bytes) -> str | None:
             plain = inflate.decompress(plain, MOST)
             if inflate.unconsumed_tail:
                 return None
-        return plain.decode("utf-8", "surrogatepass")
+        return plain.decode("utf-8")
     except (zlib.error, UnicodeDecodeError):
         return None
 
@@ -101,6 +102,46 @@ def hidden(words: "NDArray[Any] | Iterable[NDArray[Any]]") -> list[str]:
             place = bits.find(magic, place + 1)
         held = held[whole:]
     return found
+
+
+class Finder:
+    """`hidden` for words that come piece by piece. Holds a few bits, or one text's while it comes."""
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        self._magic = np.unpackbits(np.frombuffer(MAGIC, dtype=np.uint8)).tobytes()
+        self._bits = b""  # 0 or 1 each
+        self._before = 0  # words seen before those
+
+    def feed(self, bits: bytes) -> list[tuple[str, int]]:
+        """The low bits of the next words, a byte of 0 or 1 each: texts that are now whole, and the word each began at."""
+        import numpy as np
+
+        self._bits += bits
+        found: list[tuple[str, int]] = []
+        while (at := self._bits.find(self._magic)) >= 0:
+            head = at + len(self._magic)
+            if len(self._bits) < head + 32:
+                self._drop(at)
+                return found
+            length = int.from_bytes(np.packbits(np.frombuffer(self._bits[head : head + 32], np.uint8)).tobytes(), "big")
+            end = head + 32 + 8 * length
+            if length <= MOST_STREAMED and len(self._bits) < end:
+                self._drop(at)
+                return found
+            text = None
+            if length <= MOST_STREAMED:
+                text = unpack(np.packbits(np.frombuffer(self._bits[head + 32 : end], np.uint8)).tobytes())
+            if text is not None:
+                found.append((text, self._before + at))
+            self._drop(at + 1 if text is None else end)
+        self._drop(max(len(self._bits) - len(self._magic) + 1, 0))
+        return found
+
+    def _drop(self, count: int) -> None:
+        self._bits = self._bits[count:]
+        self._before += count
 
 
 def _blocks(words: "NDArray[Any] | Iterable[NDArray[Any]]") -> "Iterator[NDArray[Any]]":

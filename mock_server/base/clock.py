@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 # What the calendar can show, in seconds since the epoch: 0001-01-01 to 9999-12-31, a day short at both ends.
 EARLIEST = -62135510400.0
 LATEST = 253402214400.0
+FASTEST = 1e6  # times the parent's speed
 
 
 class Timeline:
@@ -50,6 +52,25 @@ class Timeline:
 
     def advance(self, seconds: float) -> None:
         self.set(self.now() + seconds)
+
+    def dump(self) -> dict[str, float] | None:
+        """How this time runs along its parent's; None follows it. Not what time it is: a time that runs is not wound back."""
+        if not self._moved:
+            return None
+        return {"at": self._anchor, "of": self._parent_anchor, "speed": self.speed}
+
+    def restore(self, state: Mapping[str, Any] | None) -> Callable[[], None]:
+        """What makes it run as dumped. Raises ValueError."""
+        if state is None:
+            return self.reset
+        at, of = _number(state, "at", EARLIEST, LATEST), _number(state, "of", EARLIEST, LATEST)
+        speed = _number(state, "speed", 0, FASTEST)
+
+        def run() -> None:
+            self._anchor, self._parent_anchor, self.speed, self._moved = at, of, speed, True
+            self._wake()
+
+        return run
 
     @property
     def rate(self) -> float:
@@ -96,6 +117,15 @@ class Clock:
         if self._start is not None:
             self.server.set(self._start, speed=0)
 
+    def dump(self) -> list[dict[str, float]]:
+        """How the server's time runs, if it was ever moved."""
+        state = self.server.dump()
+        return [] if state is None else [state]
+
+    def restore(self, states: list[dict[str, Any]]) -> Callable[[], None]:
+        """What makes the server's time run as dumped. Raises ValueError."""
+        return self.server.restore(states[0] if states else None)
+
     def timeline(self) -> Timeline:
         return Timeline(self.server)
 
@@ -130,6 +160,13 @@ class Clock:
     async def wait(self, changed: asyncio.Event, seconds: float | None) -> None:
         """Until `changed` is set, or so many seconds of the machine's time have passed; None waits for `changed` alone."""
         await _first(changed.wait(), None, seconds)
+
+
+def _number(state: Mapping[str, Any], name: str, least: float, most: float) -> float:
+    value = state.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ValueError(f"{name} of a clock is a number from {least:g} to {most:g}")
+    return float(value)
 
 
 async def _first(event: Awaitable[bool], until: "asyncio.Future[None] | None", timeout: float | None) -> None:

@@ -1,7 +1,9 @@
 """Every error a client can be told, and how each wire dialect spells it. No HTTP library, no domain.
 
     ApiError
-    ├── BadRequest 400 10015 ── InvalidJson 10023, InvalidFilter 10031, SpeechFailed 90103, VoicesFailed 90104
+    ├── BadRequest 400 10015 ── InvalidJson 10023, InvalidFilter 10031, SpeechFailed 90103, VoicesFailed 90104,
+    │       and of the speech-to-text socket: InvalidFormat 40001, UnsupportedFormat 40002, SampleRateMissing 40003,
+    │       SampleRateInvalid 40004, SampleRateUnsupported 40005, FluxFormat 40006, InvalidEngine 40007
     ├── AuthenticationFailed 401 10009
     ├── AuthorizationFailed 403 10010 ── FeatureNotEnabled 20015
     ├── NotFound 404 10005
@@ -19,7 +21,7 @@
     └── RequestTimeout 504 10008
 
 Codes, titles and details are the vendor's error catalogue; where its sources disagree the choice is the table "Errors"
-in README.md, which a test reads.
+in docs/errors.md, which a test reads.
 """
 
 import re
@@ -70,6 +72,34 @@ class BadRequest(ApiError):
     s3_code = "InvalidRequest"
     status, code, title = 400, "10015", "Bad Request"
     default_detail = "The request failed because it was not well-formed."
+
+
+class InvalidFormat(BadRequest):
+    code, title = "40001", "Invalid Parameter"
+
+
+class UnsupportedFormat(BadRequest):
+    code, title = "40002", "Unsupported format"
+
+
+class SampleRateMissing(BadRequest):
+    code, title = "40003", "Missing Parameter"
+
+
+class SampleRateInvalid(BadRequest):
+    code, title = "40004", "Invalid Parameter"
+
+
+class SampleRateUnsupported(BadRequest):
+    code, title = "40005", "Invalid Parameter"
+
+
+class FluxFormat(BadRequest):
+    code, title = "40006", "Unsupported format"
+
+
+class InvalidEngine(BadRequest):
+    code, title = "40007", "Invalid Parameter"
 
 
 class InvalidJson(BadRequest):

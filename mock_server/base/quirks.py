@@ -135,6 +135,60 @@ TABLE: tuple[Quirk, ...] = (
         "live",
     ),
     _quirk(
+        "engine_names_exact",
+        "speech-to-text socket: transcription_engine is taken only as written: `telnyx` for `Telnyx` is refused with 40007",
+        "seen live 2026-09; it hits LiveKit's plugin, whose default is `telnyx`",
+        "live",
+    ),
+    _quirk(
+        "transcription_parameters_defaulted",
+        "speech-to-text socket: without transcription_engine it is Deepgram, without input_format mp3 (wav for Flux); else both "
+        "are required",
+        "vendor's pages of 2026-08-05; the public OpenAPI document and SDK 4.189.0 require both",
+        "live",
+        "stub",
+    ),
+    _quirk(
+        "transcription_errors_listed",
+        'speech-to-text socket: the error frame is `{"errors": [{code, title, detail, source}]}`; else `{"error": "..."}`',
+        "vendor's pages, and captured 2026-09; the public OpenAPI document and SDK 4.189.0 have the other",
+        "live",
+    ),
+    _quirk(
+        "telnyx_transcripts_bare",
+        "speech-to-text socket: transcripts of the engine Telnyx begin with a space and have a confidence of null",
+        "captured 2026-09",
+        "live",
+    ),
+    _quirk(
+        "telnyx_transcribes_once",
+        "speech-to-text socket: the engine Telnyx sends one final transcript, when the audio stops, and none at pauses",
+        "seen live 2026-09-03 and 2026-09-11",
+        "live",
+    ),
+    _quirk(
+        "interim_confidence_told",
+        "speech-to-text socket: interim transcripts have a confidence of their own; else 0.0",
+        "captured 2026-09; the vendor's pages say 0.0",
+        "live",
+    ),
+    _quirk(
+        "control_frames_by_engine",
+        "speech-to-text socket: Finalize and KeepAlive are for Deepgram only, CloseStream for Deepgram, Speechmatics and Soniox",
+        "vendor's pages of 2026-08; an older copy has CloseStream for all",
+        "live",
+    ),
+    _quirk(
+        "flux_turns_named",
+        "speech-to-text socket: transcripts of Flux have an `event`: EagerEndOfTurn, TurnResumed, EndOfTurn",
+        "the names are in the vendor's prose; the shape was never captured and is ours",
+    ),
+    _quirk(
+        "browser_origin_refused",
+        "speech-to-text socket: a handshake with an Origin header is denied with 403",
+        "seen live 2026-08 by one client's author",
+    ),
+    _quirk(
         "frames_typed",
         "every frame that a socket sends has a `type`, as the official SDK needs to tell them apart",
         "public OpenAPI document and SDK 4.189.0; the live service was seen to send none, 2026-07 to 2026-10",

@@ -1,4 +1,4 @@
-"""Every setting, once: this list makes the command line, the MOCK_* variables and the table in README.md."""
+"""Every setting, once: this list makes the command line, the MOCK_* variables and the table in docs/configuration.md."""
 
 import ipaddress
 import math
@@ -37,6 +37,9 @@ class Settings:
     data: Path | None = _option(
         None, "Folder for object bytes; without it they lie beside --db, or live in memory.", metavar="DIR"
     )
+    snapshot: Path | None = _option(
+        None, "Snapshot to begin with, as GET /_mock/snapshots/NAME gives it.", metavar="FILE"
+    )
     buckets: tuple[Path, ...] = _option(
         (), "Folder whose sub-folders are storage buckets, read-only, for every account.", metavar="DIR", many=True
     )
@@ -56,6 +59,9 @@ class Settings:
         (), "File of fault rules in force for every account; read again when it changes.", metavar="FILE", many=True
     )
     strict: bool = _option(False, "Refuse a chat that none of your own replies fits, and say which came nearest.")
+    replay_pace: float | None = _option(
+        None, "Play recordings as fast as they came (1), or so many times as fast; without it at once.", metavar="TIMES"
+    )
     seed: int = _option(0, "Seed of ids and draws: the same seed, clock and requests give the same bytes.")
     api_key: tuple[str, ...] = _option(
         (), "Accept only these API keys; without it any non-empty key is its own account.", metavar="KEY", many=True
@@ -94,6 +100,9 @@ class Settings:
     realtime: bool = _option(
         False, "Pace audio as a real engine would, by the account's clock; without it it comes at once."
     )
+    transcription_idle: float = _option(
+        10.0, "Seconds without a frame after which a speech-to-text socket is closed.", metavar="SECONDS"
+    )
     compression: bool = _option(False, "Offer permessage-deflate to sockets.")
     max_json_bytes: int = _option(
         4 * 1024 * 1024, "Largest JSON body that is read; a larger one answers 413.", metavar="BYTES"
@@ -106,6 +115,9 @@ class Settings:
     )
     max_frame_bytes: int = _option(
         16 * 1024 * 1024, "Largest frame that a socket reads; a larger one closes it with 1009.", metavar="BYTES"
+    )
+    max_snapshot_bytes: int = _option(
+        256 * 1024 * 1024, "Largest snapshot, unpacked; four of that size are kept.", metavar="BYTES"
     )
 
     def __post_init__(self) -> None:
@@ -173,9 +185,13 @@ def check(settings: Settings) -> None:
     for name in ("drain", "time_to_first_token"):
         if not 0 <= getattr(settings, name) <= LONGEST:
             raise SettingsError(f"--{name.replace('_', '-')} is a number of seconds from 0 up, at most a day.")
+    if not 0 < settings.transcription_idle <= LONGEST:
+        raise SettingsError("--transcription-idle is a number of seconds above 0, at most a day.")
     if settings.tokens_per_second is not None and not 0.001 <= settings.tokens_per_second < math.inf:
         raise SettingsError("--tokens-per-second is at least 0.001; leave it out for no pacing.")
-    for name in ("max_json_bytes", "max_upload_bytes", "max_object_bytes", "max_frame_bytes"):
+    if settings.replay_pace is not None and not 1e-6 <= settings.replay_pace <= 1e6:
+        raise SettingsError("--replay-pace is a number from 0.000001 to 1000000; leave it out for no waits.")
+    for name in ("max_json_bytes", "max_upload_bytes", "max_object_bytes", "max_frame_bytes", "max_snapshot_bytes"):
         if getattr(settings, name) < 1:
             raise SettingsError(f"--{name.replace('_', '-')} is at least 1.")
     _check_paths(settings)
@@ -191,6 +207,8 @@ def _check_paths(settings: Settings) -> None:
             raise SettingsError(f"--faults {file} is not a file.")
     if settings.data is not None and settings.data.exists() and not settings.data.is_dir():
         raise SettingsError(f"--data {settings.data} is not a folder.")
+    if settings.snapshot is not None and not settings.snapshot.is_file():
+        raise SettingsError(f"--snapshot {settings.snapshot} is not a file.")
     if settings.db is not None:
         if settings.db.is_dir():
             raise SettingsError(f"--db {settings.db} is a folder: name a file.")

@@ -1,15 +1,18 @@
 """Accounts: every API key is its own, with its own time, counters and nothing in common with the others."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from mock_server.base.clock import Clock, Timeline
-from mock_server.base.errors import AuthenticationFailed
+from mock_server.base.errors import AuthenticationFailed, NotFound
 from mock_server.base.ids import Ids, account_id
-from mock_server.base.states import State
+from mock_server.base.states import STATES, State
+from mock_server.engine.pieces import OWNER
 
 MAX_KEY_BYTES = 4096
+MOST_COUNTED = 2**31
 
 
 class Account:
@@ -44,6 +47,22 @@ class Account:
         self.prefixes.clear()
         self.timeline.reset()
         self.evicted = 0
+
+    def dump(self) -> dict[str, Any]:
+        return {"counters": dict(self.counters), "clock": self.timeline.dump()}
+
+    def restore(self, state: Mapping[str, Any]) -> Callable[[], None]:
+        """What gives it the counters and the clock of a state. Raises ValueError."""
+        run, counters = self.timeline.restore(state["clock"]), state["counters"]
+        if not all(isinstance(n, int) and 0 <= n < MOST_COUNTED for n in counters.values()):
+            raise ValueError("a counter is a whole number")
+
+        def put() -> None:
+            self.counters.clear()
+            self.counters.update(counters)
+            run()
+
+        return put
 
 
 def bearer_key(authorization: bytes | None) -> bytes:
@@ -81,6 +100,7 @@ class Accounts:
         self.everyones: State = "active"
         self._own = dict(self._started_with)
         self._known: dict[str, Account] = {}
+        self._restored: dict[str, Account] = {}  # whose key has not been seen yet: known by a snapshot
         self.nobody = Account("", clock.timeline(), "")  # whom exchanges without a valid key are counted under
 
     def of_key(self, key: bytes) -> Account:
@@ -93,8 +113,34 @@ class Accounts:
             if self._accepted and id not in self._accepted:
                 raise AuthenticationFailed
             fault_key = key.decode("latin-1") if key.startswith(b"mock-fault-") else ""
-            account = self._known[id] = Account(id, self._clock.timeline(), fault_key, self._state_of(id))
+            account = self._restored.pop(id, None) or self._made(id)
+            account.fault_key = fault_key
+            self._known[id] = account
         return account
+
+    def of_id(self, id: str) -> Account:
+        """The account with this id, if its key has been seen. Raises NotFound."""
+        account = self._known.get(id) or self._restored.get(id)
+        if account is None:
+            raise NotFound("No exchange has come from this account.")
+        return account
+
+    def known(self) -> list[Account]:
+        """The accounts whose keys have been seen, the first seen first."""
+        return [*self._restored.values(), *self._known.values()]
+
+    def _made(self, id: str) -> Account:
+        return Account(id, self._clock.timeline(), "", self._state_of(id))
+
+    def _all(self) -> Iterator[Account]:
+        yield self.nobody
+        yield from self._known.values()
+        yield from self._restored.values()
+
+    def forget_evictions(self, account: Account | None) -> None:
+        """The journal begins anew for one account, or for all."""
+        for known in (account,) if account else self._known.values():
+            known.evicted = 0
 
     def _state_of(self, id: str) -> State:
         return self._own.get(id, self.everyones)
@@ -105,7 +151,7 @@ class Accounts:
             self.everyones = state
         else:
             self._own[account.id] = state
-        for known in (account,) if account else self._known.values():
+        for known in (account,) if account else self._all():
             known.state = self._state_of(known.id)
 
     def restore_state(self, account: Account | None) -> None:
@@ -116,12 +162,57 @@ class Accounts:
             self._own[account.id] = self._started_with[account.id]
         else:
             self._own.pop(account.id, None)
-        for known in (account,) if account else self._known.values():
+        for known in (account,) if account else self._all():
             known.state = self._state_of(known.id)
 
     def reset(self) -> None:
         """Every account as new."""
         self.everyones, self._own = "active", dict(self._started_with)
-        for account in (self.nobody, *self._known.values()):
+        for account in self._all():
             account.reset()
         self._known.clear()
+        self._restored.clear()
+
+    def dump(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Counters, clock and state of an account, or of all that have any, with their ids."""
+        every = sorted(self._all(), key=lambda each: each.id)
+        if account is not None:
+            return [{**each.dump(), "state": self._own.get(account)} for each in every if each.id == account]
+        states = [{"id": each.id, **each.dump(), "state": self._own.get(each.id)} for each in every]
+        return [{"everyones": self.everyones}, *(s for s in states if s["counters"] or s["clock"] or s["state"])]
+
+    def restore(self, states: list[dict[str, Any]], account: str | None = None) -> Callable[[], None]:
+        """What gives an account, or every one, the counters, clocks and states of `states`. Raises ValueError, KeyError."""
+        everyones: State = next((state["everyones"] for state in states if "everyones" in state), "active")
+        wanted = [(s["id"] if account is None else account, s) for s in states if "everyones" not in s]
+        for id, state in wanted:
+            self._made(id).restore(state)
+            if id and OWNER.fullmatch(id) is None:
+                raise ValueError(f"{id[:60]!r} is no account")
+        if not {everyones, *(state["state"] or "active" for _, state in wanted)} <= set(STATES):
+            raise ValueError(f"an account's state is one of {', '.join(STATES)}")
+
+        def put() -> None:
+            own = {id: state["state"] for id, state in wanted if state["state"]}
+            if account is None:
+                self.everyones, self._own = everyones, own
+            else:
+                self._own.pop(account, None)
+                self._own.update(own)
+            for each in self._all():
+                if account in (None, each.id):
+                    each.reset()
+            for id, state in wanted:
+                self._by_id(id).restore(state)()
+            for each in self._all():
+                each.state = self._state_of(each.id)
+
+        return put
+
+    def _by_id(self, id: str) -> Account:
+        if not id:
+            return self.nobody
+        found = self._known.get(id) or self._restored.get(id)
+        if found is None:
+            found = self._restored[id] = self._made(id)
+        return found

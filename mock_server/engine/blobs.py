@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from mock_server.base.errors import ServiceUnavailable
+from mock_server.engine.pieces import NAME, OWNER, Held, Piece, Stage, linked, read_file, slices
 
-CHUNK = 256 * 1024  # bytes read at a time
 FOLDER = "objects"
 PARTIAL = ".part"
 
@@ -25,7 +25,7 @@ class Blobs:
     def __init__(self, folder: Path | None, *, kept: bool) -> None:
         self._folder = None if folder is None else folder / FOLDER
         self._kept = kept
-        self._memory: dict[str, dict[str, bytearray]] = {}
+        self._memory: Held = {}
         self._written: set[Path] = set()
         self._made = 0
 
@@ -66,7 +66,9 @@ class Blobs:
             held = self._memory.get(account, {}).get(name)
             if held is None:
                 raise FileNotFoundError(name)
-            return _slices(held, start, len(held) if stop is None else stop)
+            return slices(held, start, len(held) if stop is None else stop)
+        if NAME.fullmatch(name) is None:
+            raise FileNotFoundError(name)
         return read_file(self._folder / account / name, start, stop)
 
     def remove(self, account: str, names: Sequence[str]) -> None:
@@ -74,7 +76,7 @@ class Blobs:
         for name in names:
             if self._folder is None:
                 self._memory.get(account, {}).pop(name, None)
-            else:
+            elif NAME.fullmatch(name) is not None:
                 _unlink(self._folder / account / name)
                 self._written.discard(self._folder / account / name)
 
@@ -88,6 +90,93 @@ class Blobs:
             self._made = 0
         else:
             self._memory.pop(account, None)
+
+    def count(self, account: str | None = None) -> tuple[int, int]:
+        """How many an account keeps, or all, and their bytes."""
+        if self._folder is None:
+            sizes = [len(b) for owner, own in self._memory.items() if account in (None, owner) for b in own.values()]
+        else:
+            sizes = [path.stat().st_size for path in self._folder.glob(f"{account or 'acct_*'}/*")]
+        return len(sizes), sum(sizes)
+
+    @contextmanager
+    def dump(self, account: str | None = None) -> "Iterator[Sequence[Piece]]":
+        """All bytes that an account keeps, or everyone, as they are now: what is removed meanwhile can still be read."""
+        if self._folder is None:
+            owners = self._memory if account is None else {account: self._memory.get(account, {})}
+            yield [Piece(owner, name, held) for owner, own in sorted(owners.items()) for name, held in own.items()]
+            return
+        if not self._folder.is_dir():
+            yield []
+            return
+        with self._beside() as beside:
+            yield [
+                Piece(path.parent.name, path.name, linked(path, beside / f"{path.parent.name}-{path.name}"))
+                for path in sorted(self._folder.glob(f"{account or 'acct_*'}/*"))
+                if NAME.fullmatch(path.name) and OWNER.fullmatch(path.parent.name)
+            ]
+
+    @contextmanager
+    def stage(self) -> "Iterator[Stage]":
+        """Takes in bytes that are to replace those that are kept."""
+        if self._folder is None:
+            yield Stage(None)
+        else:
+            with self._beside() as beside:
+                yield Stage(beside)
+
+    @contextmanager
+    def replace(self, stage: "Stage", account: str | None = None) -> Iterator[None]:
+        """Keep what was staged instead of an account's bytes, or everyone's; when what is done meanwhile fails, as before."""
+        if self._folder is None:
+            before = dict(self._memory)
+            self._memory = {**({} if account is None else before), **stage.held}
+            if account is not None and account not in stage.held:
+                self._memory.pop(account, None)
+            try:
+                yield
+            except BaseException:
+                self._memory = before
+                raise
+            numbers = [int(name) for own in stage.held.values() for name in own if name.isdecimal()]
+            self._made = max([self._made, *numbers])
+            return
+        with self._beside() as aside:
+            try:
+                self._exchange(stage, account, aside)
+                yield
+            except BaseException as error:
+                for owner in stage.owners():
+                    shutil.rmtree(self._folder / owner, ignore_errors=True)
+                for folder in aside.iterdir():
+                    folder.rename(self._folder / folder.name)
+                if isinstance(error, OSError):
+                    raise told(error) from error
+                raise
+        if not self._kept:
+            self._written |= {path for owner in stage.owners() for path in (self._folder / owner).iterdir()}
+
+    def _exchange(self, stage: "Stage", account: str | None, aside: Path) -> None:
+        """Put the folders of the accounts concerned aside, and those that were staged in their place."""
+        assert self._folder is not None and stage.folder is not None
+        for folder in list(self._folder.glob(account or "acct_*")):
+            folder.rename(aside / folder.name)
+        for owner in stage.owners():
+            (stage.folder / owner).rename(self._folder / owner)
+
+    @contextmanager
+    def _beside(self) -> Iterator[Path]:
+        """A folder for the time being, in the same file system as what is kept."""
+        assert self._folder is not None
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            beside = Path(tempfile.mkdtemp(PARTIAL, "beside-", self._folder))
+        except OSError as error:
+            raise told(error) from error
+        try:
+            yield beside
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
     def close(self) -> None:
         self._memory.clear()
@@ -148,28 +237,6 @@ class _File(Writer):
     def discard(self) -> None:
         self._file.close()
         _unlink(self._path)
-
-
-def read_file(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """A file's bytes, a chunk at a time. Opened at once. Raises OSError."""
-    file = path.open("rb")
-    file.seek(start)
-    return _chunks(file, None if stop is None else stop - start)
-
-
-def _chunks(file: IO[bytes], left: int | None) -> Iterator[bytes]:
-    with file:
-        while left is None or left > 0:
-            data = file.read(CHUNK if left is None else min(left, CHUNK))
-            if not data:
-                return
-            left = None if left is None else left - len(data)
-            yield data
-
-
-def _slices(held: bytearray, start: int, stop: int) -> Iterator[bytes]:
-    for place in range(start, stop, CHUNK):
-        yield bytes(memoryview(held)[place : min(place + CHUNK, stop)])
 
 
 def _unlink(path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mock_server.base.clock import EARLIEST, LATEST, Timeline, parse_instant
+from mock_server.base.clock import EARLIEST, FASTEST, LATEST, Timeline, parse_instant
 
 CENTURY = 100 * 366 * 86400.0
 
@@ -17,7 +17,7 @@ class ClockChange(BaseModel):
     set: str | None = Field(None, description="An ISO 8601 instant; UTC without an offset.")
     advance: Annotated[float, Field(ge=-CENTURY, le=CENTURY)] | None = Field(None, description="Seconds.")
     freeze: bool | None = Field(None, description="true stops the clock, false lets it run again at speed 1.")
-    speed: Annotated[float, Field(ge=0, le=1e6)] | None = Field(
+    speed: Annotated[float, Field(ge=0, le=FASTEST)] | None = Field(
         None, description="Times as fast as real time; 0 is frozen."
     )
 

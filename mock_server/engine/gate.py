@@ -1,7 +1,7 @@
 """The gate: operation, account, rate limit, faults that headers decide, body; then the operation's handler. For sockets, too."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +19,9 @@ from mock_server.engine.operations import Operation, Operations
 from mock_server.engine.replies import Replies
 from mock_server.engine.scenarios.table import HEADER as SCENARIO
 from mock_server.engine.scenarios.table import Scenarios
+
+if TYPE_CHECKING:
+    from mock_server.engine.recordings.table import Recordings
 
 
 class Gate:
@@ -38,6 +41,7 @@ class Gate:
         limits: Limits,
         faults: Faults,
         replies: Replies,
+        recordings: "Recordings | None",
         enter: Callable[[Exchange, Operation], Any],
         max_json: int,
         max_upload: int,
@@ -46,7 +50,7 @@ class Gate:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
         self._scenarios, self._limits, self._replies = scenarios, limits, replies
         self._enter, self._lean = enter, lean
-        self._max_json, self._max_upload = max_json, max_upload
+        self._max_json, self._max_upload, self._recordings = max_json, max_upload, recordings
         self._in_flight = InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Ready | None:
@@ -85,6 +89,13 @@ class Gate:
                         await _take_in(exchange, arriving)
                         await instead(scope, receive, send)
                         return None
+            if self._recordings is not None and operation.kind == "http":
+                receive, played = await self._recordings.find(exchange, receive, self._max_json)
+                if played is not None:
+                    await played(scope, receive, send)
+                    if exchange.wire is not None:
+                        await exchange.wire.linger()
+                    return None
             if operation.room is None:
                 raise NotEmulated(
                     f"{operation.method} {operation.path} ({operation.id}) is the vendor's, but not emulated here."

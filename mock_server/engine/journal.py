@@ -9,13 +9,14 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from mock_server.base.clock import Machine
+from mock_server.base.clock import Machine, iso
 from mock_server.base.errors import UnexpectedError
 from mock_server.engine.accounts import MAX_KEY_BYTES, Account
 from mock_server.engine.answers import Layer, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
 from mock_server.engine.frames import SocketTee
 from mock_server.engine.masks import blank_names, mask
+from mock_server.engine.watching import Watch
 
 ENTRIES = 1000
 TOTAL_BYTES = 32 * 1024 * 1024
@@ -31,9 +32,10 @@ class Ring:
         self.bytes = 0
         self.evicted = 0
         self.open: set[Exchange] = set()  # sockets that have not ended: they come into the ring when they do
+        self.watches: set[Watch] = set()
 
     def add(self, exchange: Exchange) -> None:
-        weight = exchange.weight()
+        newest, weight = exchange, exchange.weight()
         self._ring.append((exchange, weight))
         self.bytes += weight
         while len(self._ring) > self.entries or self.bytes > self.total_bytes:
@@ -42,6 +44,9 @@ class Ring:
             self.evicted += 1
             if exchange.account is not None:
                 exchange.account.evicted += 1
+        if self.watches:
+            for watch in self.watches:
+                watch.see(newest)
 
     def of(self, account: str) -> list[Exchange]:
         """One account's exchanges that have ended, oldest first."""
@@ -56,7 +61,14 @@ class Ring:
         gone = len(self._ring) - len(kept)
         self._ring = deque(kept)
         self.bytes = sum(weight for _, weight in kept)
+        for watch in self.watches:
+            watch.empty()
         return gone
+
+    def end_watches(self) -> None:
+        """The server stops: who looks on is told so, and gets nothing more."""
+        for watch in self.watches:
+            watch.end()
 
     def reset(self) -> None:
         self.clear()
@@ -180,10 +192,8 @@ def _dressed(headers: Headers, more: Headers) -> Headers:
     return [*((name, value) for name, value in headers if name.lower() not in names), *more]
 
 
-def describe(exchange: Exchange) -> dict[str, Any]:
-    """An exchange as `GET /_mock/requests` shows it."""
-    from mock_server.base.clock import iso
-
+def brief(exchange: Exchange) -> dict[str, Any]:
+    """An exchange as a line of a list."""
     account, operation = exchange.account, exchange.operation
     return {
         "id": exchange.id,
@@ -193,7 +203,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
         "operation": operation.id if operation else None,
         "method": exchange.method,
         "path": exchange.path,
-        "query": blank_names(exchange.query).decode("latin-1"),
+        "query": blank_names(exchange.query).decode("latin-1") if exchange.query else "",
         "status": exchange.status,
         "ended": exchange.ended,
         "duration_ms": round(exchange.duration * 1000, 3),
@@ -201,9 +211,17 @@ def describe(exchange: Exchange) -> dict[str, Any]:
         "reply": exchange.reply or None,
         "near_misses": list(exchange.near_misses),
         "warnings": list(exchange.warnings),
+    }
+
+
+def describe(exchange: Exchange) -> dict[str, Any]:
+    """An exchange with all that is kept of it, as `GET /_mock/requests` shows it."""
+    return {
+        **brief(exchange),
         "request": _describe_side(exchange.request_headers, exchange.request_body, exchange.request_size),
         "response": _describe_side(exchange.response_headers, exchange.response_body, exchange.response_size),
         **({"frames": exchange.frames.describe(blank_names)} if exchange.frames else {}),
+        **({"spoken": list(exchange.spoken)} if exchange.spoken else {}),
     }
 
 

@@ -5,14 +5,15 @@ is left, and takes what it came to afterwards: it may be in debt then, and refus
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from starlette.types import Message, Send
 
+from mock_server.base.clock import EARLIEST, LATEST
 from mock_server.base.errors import TooManyRequests
-from mock_server.base.limits import Limit
+from mock_server.base.limits import Limit, parse_all
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.patterns import like
@@ -35,6 +36,19 @@ class Bucket:
         self._level = min(self.limit.most, self._level + max(0.0, now - self._at) * rate)
         self._at = now
         return self._level
+
+    def dump(self) -> list[Any]:
+        return [str(self.limit), self._level, self._at]
+
+    @classmethod
+    def restore(cls, state: Sequence[Any]) -> "Bucket":
+        """Raises ValueError."""
+        (limit,), level, at = parse_all([state[0]]), *map(float, state[1:])
+        if not (math.isfinite(level) and EARLIEST <= at <= LATEST):
+            raise ValueError("what is left of a limit is a number")
+        bucket = cls(limit, at)
+        bucket._level = min(float(limit.most), level)
+        return bucket
 
     def take(self, n: int) -> None:
         self._level -= n
@@ -104,6 +118,44 @@ class Limits:
     def is_own(self, account: str) -> bool:
         """Whether an account has limits of its own, even none at all."""
         return account in self._own
+
+    def dump(self, account: str | None = None) -> list[dict[str, Any]]:
+        """The limits of an account and what is left of them, without its name; or everyone's, and of all accounts."""
+        states: list[dict[str, Any]] = (
+            [{"everyones": [str(limit) for limit in self._everyones]}] if account is None else []
+        )
+        for owner in sorted(self._own.keys() | self._buckets.keys()):
+            if account in (None, owner):
+                own = [str(limit) for limit in self._own[owner]] if owner in self._own else None
+                buckets = [bucket.dump() for bucket in self._buckets.get(owner, ())]
+                states.append({"own": own, "buckets": buckets, **({} if account else {"account": owner})})
+        return states
+
+    def restore(self, states: list[dict[str, Any]], account: str | None = None) -> Callable[[], None]:
+        """What puts `states` in place of an account's limits, or of all. Raises ValueError, KeyError."""
+        everyones = next((tuple(parse_all(s["everyones"])) for s in states if "everyones" in s), ())
+        own: dict[str, tuple[Limit, ...]] = {}
+        left: dict[str, list[Bucket]] = {}
+        for state in states:
+            if "everyones" not in state:
+                owner = state["account"] if account is None else account
+                if state["own"] is not None:
+                    own[owner] = tuple(parse_all(state["own"]))
+                left[owner] = [Bucket.restore(bucket) for bucket in state["buckets"]]
+
+        def put() -> None:
+            if account is None:
+                self._everyones, self._own, self._buckets = everyones, own, {}
+            else:
+                self._own.pop(account, None)
+                self._buckets.pop(account, None)
+                self._own.update(own)
+            for owner, buckets in left.items():  # of limits that are not in force here none are left over
+                if [bucket.limit for bucket in buckets] == list(self.of(owner)):
+                    self._buckets[owner] = buckets
+            self._note()
+
+        return put
 
     def admit(self, exchange: Exchange, send: Send) -> Send:
         """Count a request. Raises TooManyRequests, or gives a `send` that tells the headers with the answer."""

@@ -39,7 +39,9 @@ def mask(exchange: Exchange) -> None:
     """Take the account's key and every credential header out of an exchange, before the journal keeps it."""
     secret, exchange.secret = exchange.secret, b""
     exchange.headers = {}
-    forms = () if len(secret) < SHORTEST_SECRET else (secret,) if not secret.translate(None, PLAIN) else _forms(secret)
+    forms = (
+        () if len(secret) < SHORTEST_SECRET else (secret,) if not secret.translate(None, PLAIN) else forms_of(secret)
+    )
     exchange.header_bytes = _mask_headers(exchange.request_headers, forms)
     if len(exchange.response_headers) > OURS:
         exchange.header_bytes += _mask_headers(exchange.response_headers, forms)
@@ -50,9 +52,6 @@ def mask(exchange: Exchange) -> None:
             exchange.response_body = exchange.response_body.replace(form, MASK)
         if exchange.query:
             exchange.query = exchange.query.replace(form, MASK)
-        if exchange.near_misses:
-            shown = form.decode("utf-8", "replace")
-            exchange.near_misses = [told.replace(shown, MASK.decode()) for told in exchange.near_misses]
         exchange.path = exchange.path.replace(form.decode("utf-8", "replace"), MASK.decode())
     if exchange.frames is not None:
         exchange.frames.keep(forms, MASK)
@@ -60,7 +59,7 @@ def mask(exchange: Exchange) -> None:
     exchange.response_body = exchange.response_body[:BODY_CAP]
 
 
-def _forms(secret: bytes) -> tuple[bytes, ...]:
+def forms_of(secret: bytes) -> tuple[bytes, ...]:
     """A key with characters that JSON or a URL would escape, in every way that it may be written; the longest first."""
     text = secret.decode("utf-8", "replace")
     written = {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}

@@ -27,3 +27,11 @@ class Pacing:
         if self.jitter and draw is not None:
             return [wait and wait * (1 + self.jitter * (2 * draw() - 1)) for wait in waits]
         return waits
+
+    def waits_of(self, paced: Sequence[bool], draw: Draw | None = None) -> Sequence[float] | None:
+        """Seconds before each event of a stream in which only some carry tokens: those that `paced` says wait."""
+        waits = self.waits(sum(paced) + 2, draw)
+        if waits is None:
+            return None
+        left = iter(waits)
+        return [next(left) if tokens else 0.0 for tokens in paced]

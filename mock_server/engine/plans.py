@@ -1,6 +1,6 @@
 """How a new job will go: as its request asks by header, else as the account or all were told by API, else as files say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,26 @@ class Plans:
         mine = {**self._by_account.get(account, {}), **plans}
         self._by_account[account] = {name: text for name, text in mine.items() if text is not None}
 
+    def dump(self, account: str | None = None) -> list[dict[str, Any]]:
+        """What came by API for an account, without its name, or for all and each."""
+        if account is not None:
+            return [{"plans": self._by_account[account]}] if self._by_account.get(account) else []
+        return [{"account": owner, "plans": plans} for owner, plans in self._by_account.items() if plans]
+
+    def restore(self, states: list[dict[str, Any]], account: str | None = None) -> Callable[[], None]:
+        """What puts `states` in place of what came by API for an account, or for all. Raises ValueError, KeyError."""
+        loaded = {state["account"] if account is None else account: dict(state["plans"]) for state in states}
+        for plans in loaded.values():
+            check(plans)
+
+        def put() -> None:
+            if account is None:
+                self._by_account.clear()
+            self._by_account.pop(account, None)
+            self._by_account.update(loaded)
+
+        return put
+
     def of(self, account: str, kind: Kind) -> Plan:
         """How a job of this kind goes for an account. Raises FixtureError."""
         text, _ = self.find(account, kind)
@@ -106,9 +126,9 @@ def _read(path: Path) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(v, str) for pair in value.items() for v in pair):
-        raise FixtureError(f"{path}: expected kinds of jobs with their plans, such as fine_tuning: failed")
+        raise FixtureError("expected kinds of jobs with their plans, such as fine_tuning: failed", path, 1)
     try:
         check(value)
     except ValueError as error:
-        raise FixtureError(f"{path}: {error}") from None
+        raise FixtureError(str(error), path) from None
     return value

@@ -24,7 +24,6 @@ from sqlalchemy import (
     Update,
     bindparam,
     create_engine,
-    delete,
     event,
     select,
 )  # fmt: skip
@@ -102,7 +101,6 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self._open = False
-        self._tables: Sequence[Table] = ()
         url = URL.create("sqlite", database=None if path is None else str(path))
         # AUTOCOMMIT leaves BEGIN and COMMIT to us: the driver's own habits differ between Python versions.
         self._engine: Engine = create_engine(
@@ -121,7 +119,6 @@ class Store:
         if version not in (0, VERSION):
             raise StoreError(f"The database {self.path} is of version {version}, this server writes version {VERSION}.")
         SQLModel.metadata.create_all(self.connection)
-        self._tables = SQLModel.metadata.sorted_tables
         self.connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
 
     def create_tables(self) -> None:
@@ -130,7 +127,6 @@ class Store:
             SQLModel.metadata.create_all(self.connection)
         except DBAPIError as error:
             raise told(error) from error
-        self._tables = SQLModel.metadata.sorted_tables
 
     def transaction(self, held: "Held | None" = None) -> "Transaction":
         """All or nothing, as `with store.transaction()`. Holds no `await`: a second one while it is open is our own mistake.
@@ -214,10 +210,21 @@ class Store:
 
     def reset(self, account: str | None = None) -> None:
         """Forget every row of an account, or all. Every table of ours has the column `account`."""
-        with self.transaction() as transaction:
-            for table in reversed(self._tables):
-                rows = delete(table)
-                transaction.execute(rows if account is None else rows.where(table.c.account == account))
+        with self.transaction():
+            self.empty(account)
+
+    def empty(self, account: str | None) -> None:
+        """Delete every row of an account, or all, in the open transaction. The file may hold tables of rooms that nobody has
+        entered since the start.
+        """
+        for table in self.tables():
+            where = "" if account is None else " WHERE account = ?"
+            self._driver.execute(f'DELETE FROM "{table}"{where}', () if account is None else (account,))
+
+    def tables(self) -> list[str]:
+        """The names of all tables that are there, in a fixed order."""
+        found = self._driver.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        return [name for (name,) in found if not name.startswith("sqlite_")]
 
     def close(self) -> None:
         self.connection.close()

@@ -30,6 +30,22 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         }
     },
     "openai.chat.create_completion": {"json": {"messages": [{"role": "user", "content": "Hello, world!"}]}},
+    "openai.create_response": {
+        "json": {
+            "model": "zai-org/GLM-5.1-FP8",
+            "instructions": "You are a friendly chatbot.",
+            "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hello, world!"}]}],
+        }
+    },
+    "ai.create_response": {"json": {"input": "Hello, world!"}},
+    "anthropic.v1.messages": {
+        "json": {
+            "model": "zai-org/GLM-5.2",
+            "system": "You are a friendly chatbot.",
+            "messages": [{"role": "user", "content": "Hello, world!"}],
+            "max_tokens": 1024,
+        }
+    },
     "conversations.insight_groups.create": {"json": {"name": "my-resource"}},
     "conversations.insights.create": {"json": {"instructions": "You are a helpful assistant.", "name": "my-resource"}},
     "conversations.add_message": {"json": {"role": "user"}},

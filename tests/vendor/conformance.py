@@ -45,6 +45,7 @@ STREAMED = "sends stream=True and expects one JSON object"
 EXPECTED: tuple[tuple[str, str, str, str], ...] = (
     ("*", "chat.create_completion", "test_method_create_completion_with_all_params", STREAMED),
     ("*", "openai.chat.create_completion", "test_method_create_completion_with_all_params", STREAMED),
+    ("*", "anthropic.v1.messages", "test_method_messages_with_all_params", STREAMED),
 )
 
 

@@ -61,4 +61,4 @@ async def transcribe(
         )
     if response_format != "verbose_json":
         return as_json({"text": transcript.text})
-    return as_json(wire.verbose(model, transcript.text, transcript.duration(), config))
+    return as_json(wire.verbose(model, transcript.text, transcript.duration(), config, transcript.words))

@@ -1,7 +1,7 @@
 """Transcribing: which text a piece of audio says, by what it carries, whose tones it has, a fixture, or its length."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -15,6 +15,8 @@ from mock_server.domains.audio import listening, transcripts, wire
 from mock_server.domains.audio.listening import MEDIA, RAW, ending, transcript
 from mock_server.domains.audio.tables import TRANSCRIPTION
 from mock_server.engine.egress import EgressError
+from mock_server.engine.replies import HEARD, fill
+from mock_server.engine.replies.rules import Word
 from mock_server.engine.store import Prepared
 from mock_server.world import Call
 
@@ -46,6 +48,7 @@ class Transcript:
 
     text: str
     seconds: float | None
+    words: Sequence[Word] | None = None  # where a reply has them
 
     def duration(self) -> float:
         return round(self.seconds if self.seconds is not None else transcripts.UNMEASURED, 3)
@@ -55,15 +58,19 @@ async def transcribe(call: Call, request: Request) -> Transcript:
     """Raises BadRequest, Invalid."""
     check(call, request)
     found = await _heard(call, request)
+    count(call, request.model, request.language, request.name, found.seconds, len(found.text))
+    return found
+
+
+def count(call: Call, model: str, language: str | None, source: str, seconds: float | None, characters: int) -> None:
+    """Note a transcription for the reports."""
     store, account = call.world.store, call.account.id
     with call.transaction() as transaction:
         n = store.number(transaction, account, KIND)
         store.run(
-            INSERT, account=account, id=call.world.ids.uuid(account, KIND, n), n=n, model=request.model,
-            language=request.language, source=request.name, duration=found.seconds, characters=len(found.text),
-            created_at=call.milliseconds(),
+            INSERT, account=account, id=call.world.ids.uuid(account, KIND, n), n=n, model=model, language=language,
+            source=source, duration=seconds, characters=characters, created_at=call.milliseconds(),
         )  # fmt: skip
-    return found
 
 
 def check(call: Call, request: Request) -> None:
@@ -120,8 +127,37 @@ async def _heard(call: Call, request: Request) -> Transcript:
     heard, sha256 = Heard((), None), ""
     if file is not None:
         heard, sha256 = await listening.hear(call.world, call.account, file, request.name)
+    if (scripted := _scripted(call, request, heard.seconds)) is not None:
+        return scripted
     how, text = await listening.tell(call.world, call.account, request.name, file, heard, sha256)
     return _by(call, how, text, heard.seconds)
+
+
+def _scripted(call: Call, request: Request, seconds: float | None) -> Transcript | None:
+    """What a reply says that was said; the file's name stands where chat has the user's text."""
+    asked = {
+        "language": request.language,
+        "model_config": dict(request.config),
+        "response_format": request.response_format,
+    }
+    found = call.scripted(
+        request.model, request.name, takes=HEARD, language=request.language or "",
+        request={"model": request.model, "file": request.name, "file_url": request.file_url, **asked},
+    )  # fmt: skip
+    if found is None:
+        return None
+    chosen, view = found
+    said = chosen.reply.transcript
+    if said is None:
+        text = chosen.reply.first_text()
+        return None if text is None else Transcript(fill(text, view), seconds)
+    if isinstance(said, str):
+        return Transcript(fill(said, view), seconds)
+    if said.duration is not None:
+        seconds = said.duration
+    elif seconds is None and said.words is not None:
+        seconds = max(word.end for word in said.words)
+    return Transcript(fill(said.said(), view), seconds, said.words)
 
 
 def _by(call: Call, how: str, text: str, seconds: float | None) -> Transcript:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from mock_server.audio.tones import CHARACTERS_PER_SECOND
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.engine.replies import invalid, read_yaml
 from mock_server.world import World, shipped_fixtures
 
 CLOSE = 0.05  # seconds by which a duration may differ
@@ -55,21 +55,29 @@ class Transcripts:
         canned = next((file.canned for file in files if file.canned and file.canned.strip()), "Hello.")
         self._words = canned.split()
         self.hashes = any(transcript.sha256 for transcript in self._all)
+        self.any = bool(self._all)
 
     def find(self, name: str, sha256: str, seconds: float | None) -> str | None:
         return next((t.text for t in self._all if t.fits(name, sha256, seconds)), None)
 
     def canned(self, seconds: float | None) -> str:
         """As many words as are said in that time, at least one, and a full stop."""
-        room = round((UNMEASURED if seconds is None else min(seconds, 4 * 3600)) * CHARACTERS_PER_SECOND)
+        return sentence(self.words(UNMEASURED if seconds is None else min(seconds, 4 * 3600)))
+
+    def words(self, seconds: float, start: int = 0) -> list[str]:
+        """The same as words, from one on; the text begins again where it ends."""
+        room = round(seconds * CHARACTERS_PER_SECOND)
         said: list[str] = []
-        length = n = 0
-        while not said or length + len(self._words[n % len(self._words)]) <= room:
-            word = self._words[n % len(self._words)]
-            said.append(word)
-            length += len(word) + 1
-            n += 1
-        return " ".join(said).rstrip(".,;:!?") + "."
+        length = 0
+        while not said or length + len(self._words[(start + len(said)) % len(self._words)]) <= room:
+            said.append(self._words[(start + len(said)) % len(self._words)])
+            length += len(said[-1]) + 1
+        return said
+
+
+def sentence(words: Sequence[str]) -> str:
+    """Words with a full stop."""
+    return " ".join(words).rstrip(".,;:!?") + "."
 
 
 def read(world: World) -> Transcripts:
@@ -86,5 +94,4 @@ def _file(path: Path) -> TranscriptFile:
     try:
         return TranscriptFile.model_validate(read_yaml(path) or {})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise FixtureError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise invalid(path, error) from None

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from mock_server.base.errors import Invalid, Issue
+from mock_server.engine.replies.rules import Word as Scripted
 
 WHISPER = "distil-whisper/distil-large-v2"
 TEXT_ONLY = frozenset(
@@ -101,19 +102,30 @@ def _scalar(text: str) -> Any:
         return text
 
 
-def verbose(model: str, text: str, duration: float, options: dict[str, Any]) -> dict[str, Any]:
-    """The `verbose_json` of a model: some tell the text only, words come when model_config asks for them."""
+def verbose(
+    model: str, text: str, duration: float, options: dict[str, Any], said: Sequence[Scripted] | None = None
+) -> dict[str, Any]:
+    """The `verbose_json` of a model: some tell the text only, words come when model_config asks or a reply has them."""
     answer: dict[str, Any] = {"text": text}
     if model in TEXT_ONLY:
         return answer
     answer["duration"] = duration
     answer["segments"] = segments(text, duration)
-    if model in CONFIGURABLE and any(_on(options.get(key)) for key in WITH_WORDS):
+    if said is not None:
+        answer["words"] = [_scripted(word) for word in said]
+    elif model in CONFIGURABLE and any(_on(options.get(key)) for key in WITH_WORDS):
         answer["words"] = words(text, duration, options)
         if _on(options.get("diarize")):
             for segment in answer["segments"]:
                 segment["speakers"] = [0]
     return answer
+
+
+def _scripted(word: Scripted) -> dict[str, Any]:
+    bare = word.word.lower().strip(".,!?;:\"'()") or word.word
+    shown: dict[str, Any] = {"word": bare, "start": word.start, "end": word.end, "confidence": word.confidence,
+                             "punctuated_word": word.word}  # fmt: skip
+    return shown if word.speaker is None else shown | {"speaker": word.speaker, "speaker_confidence": word.confidence}
 
 
 def segments(text: str, duration: float) -> list[dict[str, Any]]:

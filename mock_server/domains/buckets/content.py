@@ -10,7 +10,7 @@ from mock_server.domains.buckets import layers
 from mock_server.domains.buckets.errors import NoSuchKey
 from mock_server.domains.buckets.tables import OBJECT
 from mock_server.engine.accounts import Account
-from mock_server.engine.blobs import read_file
+from mock_server.engine.pieces import read_file
 from mock_server.world import World
 
 ROW = OBJECT.c

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
 
-from mock_server.engine.blobs import read_file
+from mock_server.engine.pieces import read_file
 from mock_server.world import World, shipped_fixtures
 
 SHIPPED_AT = 1_735_689_600_000  # 2025-01-01: the time of what ships does not depend on when it was installed

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints
 from pydantic_core import to_json
 
-from mock_server.domains.chat.completion import Choice, Completion
+from mock_server.engine.completion import Choice, Completion, pieces
 
 DEFAULT_MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 Name = Annotated[str, StringConstraints(max_length=256)]  # every chunk of a stream repeats it
@@ -101,6 +101,12 @@ class ResponseFormat(BaseModel):
     def name(self) -> str:
         """The schema's name, where there is one."""
         return self.json_schema.name if self.json_schema is not None else ""
+
+    def wanted(self) -> dict[str, Any] | None:
+        """The schema that the answer must fit, where there is one."""
+        if self.type != "json_schema" or self.json_schema is None:
+            return None
+        return self.json_schema.schema_ or {"type": "object"}
 
 
 class StreamOptions(BaseModel):
@@ -292,10 +298,6 @@ def events(answer: Completion, include_usage: bool, size: int = 1) -> Iterator[b
     yield b"data: [DONE]\n\n"
 
 
-def _pieces(tokens: Sequence[str], size: int) -> Sequence[str]:
-    return tokens if size == 1 else ["".join(tokens[at : at + size]) for at in range(0, len(tokens), size)]
-
-
 def _choice_events(answer: Completion, choice: Choice, head: bytes, tail: bytes, size: int) -> Iterator[bytes]:
     # One template a choice: a dump per chunk would halve the stream.
     opening = b"data: " + head + b',"choices":[{"index":%d,"delta":' % choice.index
@@ -304,21 +306,21 @@ def _choice_events(answer: Completion, choice: Choice, head: bytes, tail: bytes,
         b'{"role":"assistant","content":""}' if choice.content is not None else b'{"role":"assistant","content":null}'
     )
     yield opening + first + closing
-    for token in _pieces(choice.reasoning, size):
+    for token in pieces(choice.reasoning, size):
         yield opening + b'{"reasoning_content":' + to_json(token) + b"}" + closing
     if answer.logprobs and choice.tokens:
         for token, logprob in zip(choice.tokens, _logprobs(answer, choice.tokens), strict=True):
             detail = b',"logprobs":{"content":[' + to_json(logprob) + b']},"finish_reason":null}]' + tail
             yield opening + b'{"content":' + to_json(token) + b"}" + detail
     else:
-        for token in _pieces(choice.tokens, size):
+        for token in pieces(choice.tokens, size):
             yield opening + b'{"content":' + to_json(token) + b"}" + closing
-    for token in _pieces(choice.refusal, size):
+    for token in pieces(choice.refusal, size):
         yield opening + b'{"refusal":' + to_json(token) + b"}" + closing
     for index, (id, name, arguments) in enumerate(choice.tool_calls):
         called = {"index": index, **_tool_call((id, name, ""))}
         yield opening + to_json({"tool_calls": [called]}) + closing
-        for piece in _pieces(choice.argument_pieces(arguments), size):
+        for piece in pieces(choice.argument_pieces(arguments), size):
             more = {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
             yield opening + to_json(more) + closing
     yield opening + b'{},"logprobs":null,"finish_reason":' + to_json(choice.finish_reason) + b"}]" + tail

@@ -18,6 +18,7 @@ ROW, PAIR, SAID = CONVERSATION.c, METADATA.c, MESSAGE.c
 SHOWN = (ROW.id, ROW.name, ROW.created_at, ROW.last_message_at, ROW.metadata)
 SHOWN_MESSAGE = (SAID.role, SAID.text, SAID.tool_calls, SAID.created_at, SAID.sent_at, SAID.metadata)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_HISTORY = 1000  # messages of a conversation that a model is shown
 KIND = "conversation"  # of its ids and counters
 
 ID: BindParameter[Any] = bindparam("id")
@@ -130,6 +131,22 @@ def add_message(call: Call, transaction: Connection, id: str, body: wire.AddMess
         from mock_server.domains.insights import silence
 
         silence.note(call, id)
+
+
+def history(call: Call, id: str) -> tuple[dict[str, str], list[tuple[str, str, list[Any]]]]:
+    """A conversation's metadata, and its latest messages, oldest first: role, text, tool calls. Raises NotFound."""
+    metadata = from_json(get(call, id)[4])
+    row = call.world.store.one(GET_WHOLE, account=call.account.id, id=id)
+    there = 0 if row is None else row[6]
+    rows = call.world.store.all(
+        READ, account=call.account.id, id=id, size=MOST_HISTORY, offset=max(there - MOST_HISTORY, 0)
+    )
+    return metadata, [(role, text, from_json(calls) if calls else []) for role, text, calls, *_ in rows]
+
+
+def append(call: Call, transaction: Connection, id: str, role: str, text: str, **more: Any) -> None:
+    """Add a message that another room knows to be sound; `more` as in `wire.AddMessage`. Raises NotFound."""
+    add_message(call, transaction, id, wire.AddMessage.model_construct(role=role, content=text, **more))
 
 
 def messages(call: Call, id: str, page: Page) -> tuple[list[Any], int]:

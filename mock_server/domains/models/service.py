@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from mock_server.base.clock import iso, parse_instant
 from mock_server.domains.models.wire import ModelRow
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.engine.replies import FixtureError, invalid, read_yaml
 from mock_server.world import Call, World
 
 
@@ -60,7 +60,7 @@ def read(world: World) -> dict[str, dict[str, Any]]:
         path = world.fixture("models.yaml")
         rows = read_yaml(path)
         if not isinstance(rows, list):
-            raise FixtureError(f"{path}: expected a list of models")
+            raise FixtureError("expected a list of models", path, 1)
         world.cache["models"] = {row["id"]: row for row in (_complete(path, n, row) for n, row in enumerate(rows, 1))}
     models: dict[str, dict[str, Any]] = world.cache["models"]
     return models
@@ -71,8 +71,7 @@ def _complete(path: Path, n: int, row: Any) -> dict[str, Any]:
     try:
         given = ModelRow.model_validate(row)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise FixtureError(f"{path}: model {n}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise invalid(path, error, n - 1, name=f"model {n}") from None
     model = given.model_dump(mode="json")
     size = given.parameters
     if given.organization is None:

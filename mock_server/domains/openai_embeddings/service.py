@@ -13,7 +13,7 @@ from mock_server.base.errors import BadRequest
 from mock_server.domains.openai_embeddings import vectors
 from mock_server.domains.openai_embeddings.wire import EmbeddingsRequest, ModelRow
 from mock_server.engine.loaders import Unreadable
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.engine.replies import VECTORS, Chosen, FixtureError, invalid, line_of, read_yaml
 from mock_server.world import Call, World
 
 FILE = "embedding_models.yaml"
@@ -30,9 +30,18 @@ async def create(call: Call, request: EmbeddingsRequest) -> bytes:
     dimensions = request.dimensions or (known.dimensions if known else DEFAULT_DIMENSIONS)
     inputs = request.inputs()
     size = sum(len(text) for text in inputs) + 100 * len(inputs)
-    arguments = (inputs, request.model, dimensions, request.encoding_format == "base64")
-    data = vectors.render(*arguments) if size <= AT_ONCE else await _beside(call, arguments)
+    as_base64 = request.encoding_format == "base64"
+    said = "\n".join(text for text in inputs if isinstance(text, str)) if call.world.replies.own else ""
+    scripted = call.scripted(request.model, said, takes=VECTORS, request=request)
+    own = _scripted(scripted[0], len(inputs)) if scripted else None
+    arguments = (inputs, request.model, dimensions, as_base64)
+    if own is not None:
+        data = vectors.items(own, as_base64)
+    else:
+        data = vectors.render(*arguments) if size <= AT_ONCE else await _beside(call, arguments)
     tokens = sum(count_tokens(text) if isinstance(text, str) else len(text) for text in inputs)
+    if scripted and (counted := scripted[0].reply.usage) is not None and counted.prompt_tokens is not None:
+        tokens = counted.prompt_tokens
     usage = to_json({"prompt_tokens": tokens, "total_tokens": tokens})
     return b'{"object":"list","data":[%s],"model":%s,"usage":%s}' % (data, to_json(request.model), usage)
 
@@ -43,6 +52,14 @@ async def _beside(call: Call, arguments: tuple[Any, ...]) -> bytes:
         return await call.world.worker.call(vectors.render, *arguments, of=call.account.id)
     except Unreadable:
         raise BadRequest("The input takes too long to embed: send less of it at a time.") from None
+
+
+def _scripted(chosen: Chosen, inputs: int) -> list[list[float]] | None:
+    """A vector of the reply for each input."""
+    reply = chosen.reply
+    if reply.embeddings is not None:
+        return [reply.embeddings[min(n, len(reply.embeddings) - 1)] for n in range(inputs)]
+    return None if reply.embedding is None else [reply.embedding] * inputs
 
 
 def listed(world: World) -> list[dict[str, Any]]:
@@ -59,7 +76,7 @@ def read(world: World) -> dict[str, ModelRow]:
         path = world.fixture(FILE)
         rows = read_yaml(path)
         if not isinstance(rows, list):
-            raise FixtureError(f"{path}: expected a list of models")
+            raise FixtureError("expected a list of models", path, 1)
         world.cache["embedding_models"] = {row.id: row for row in (_row(path, n, row) for n, row in enumerate(rows, 1))}
     models: dict[str, ModelRow] = world.cache["embedding_models"]
     return models
@@ -72,8 +89,7 @@ def _row(path: Path, n: int, given: Any) -> ModelRow:
         row = ModelRow.model_validate(given)
         parse_instant(row.created)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise FixtureError(f"{path}: model {n}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise invalid(path, error, n - 1, name=f"model {n}") from None
     except ValueError:
-        raise FixtureError(f"{path}: model {n}: created: not an instant") from None
+        raise FixtureError(f"model {n}: created: not an instant", path, line_of(path, [n - 1, "created"])) from None
     return row

@@ -1,4 +1,4 @@
-"""Speech to text over REST: which providers and models there are."""
+"""Speech to text: which providers and models there are, and the socket that transcribes."""
 
 from typing import Annotated
 
@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from mock_server.domains.speech_to_text import service, wire
+from mock_server.domains.speech_to_text.session import TranscriptionSession
 from mock_server.engine.answers import as_json
 from mock_server.engine.route import LeanRoute
-from mock_server.engine.sockets import PLAIN_GET, upgrade_required
-from mock_server.world import CallDep
+from mock_server.engine.sockets import PLAIN_GET, socket, upgrade_required
+from mock_server.world import Call, CallDep
 
 router = APIRouter(route_class=LeanRoute)
 ProviderName = Annotated[str | None, Query(json_schema_extra={"enum": list(wire.PROVIDERS)})]
@@ -33,3 +34,9 @@ async def list_providers(call: CallDep, provider: ProviderName = None, service_t
 async def retrieve_transcription(call: CallDep) -> Response:
     """A plain GET on the socket's path: how to connect to it."""
     return upgrade_required(call, "/v2/speech-to-text/transcription")
+
+
+@socket(router, "/v2/speech-to-text/transcription", "speech_to_text.transcribe")
+def transcribe(call: Call) -> TranscriptionSession:
+    """Audio in, transcripts out, for as long as the socket is open."""
+    return service.begin(call)

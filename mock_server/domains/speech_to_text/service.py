@@ -1,10 +1,16 @@
-"""The providers there are: fixtures/speech_to_text.yaml, the user's before the shipped one."""
+"""The providers there are: fixtures/speech_to_text.yaml, the user's before the shipped one; and how a socket begins."""
+
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from mock_server.base.errors import BadRequest
-from mock_server.domains.speech_to_text import wire
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.base.errors import ApiError, AuthorizationFailed, BadRequest
+from mock_server.domains.speech_to_text import parameters, wire
+from mock_server.domains.speech_to_text.frames import Style
+from mock_server.domains.speech_to_text.hearer import Hearer
+from mock_server.domains.speech_to_text.parameters import Parameters, Rules
+from mock_server.domains.speech_to_text.session import Manner, TranscriptionSession, quiet
+from mock_server.engine.replies import invalid, read_yaml
 from mock_server.world import Call, World
 
 ROWS: TypeAdapter[dict[str, dict[str, dict[str, bool | list[str]]]]] = TypeAdapter(
@@ -49,8 +55,7 @@ def read(world: World) -> list[wire.Provider]:
         try:
             rows = ROWS.validate_python(read_yaml(path))
         except ValidationError as error:
-            first = error.errors()[0]
-            raise FixtureError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise invalid(path, error) from None
         world.cache["speech_to_text"] = [
             _provider(provider, model, row) for provider, models in rows.items() for model, row in models.items()
         ]
@@ -61,3 +66,29 @@ def read(world: World) -> list[wire.Provider]:
 def _provider(provider: str, model: str, row: dict[str, bool | list[str]]) -> wire.Provider:
     types = [wire.ServiceType(type=t, languages=v) for t in wire.SERVICE_TYPES if isinstance(v := row.get(t), list)]
     return wire.Provider(provider=provider, model=model, hosted=row.get("hosted") is True, service_types=types)
+
+
+Quirky = TypeVar("Quirky", Rules, Style, Manner)
+
+
+def begin(call: Call) -> TranscriptionSession:
+    """The session of a socket. Raises the ApiError that its handshake is denied with."""
+    if call.quirk("browser_origin_refused") and b"origin" in call.exchange.headers:
+        raise AuthorizationFailed
+    refused: ApiError | None = None
+    try:
+        asked = parameters.read(call.exchange.query, _by_quirks(call, Rules))
+    except ApiError as error:
+        if not call.quirk("parameters_refused_in_a_frame"):
+            raise
+        asked, refused = Parameters(), error
+    settings = call.world.settings
+    manner = _by_quirks(call, Manner, idle=settings.transcription_idle, realtime=settings.realtime)
+    ear = Hearer(call, asked, quiet(asked))
+    return TranscriptionSession(asked, ear, manner, _by_quirks(call, Style), refused)
+
+
+def _by_quirks(call: Call, kind: type[Quirky], **more: Any) -> Quirky:
+    """A record of quirks by their names."""
+    names = [name for name in kind.__slots__ if name not in more]
+    return kind(**{name: call.quirk(name) for name in names}, **more)

@@ -1,5 +1,6 @@
 """Text to speech over REST and over its socket: the vendor's two paths, audio kept for later, voices, and the OpenAI SDK's path."""
 
+from base64 import b64encode
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -7,7 +8,7 @@ from starlette.responses import Response
 
 from mock_server.audio.formats import CONTENT_TYPES
 from mock_server.domains.text_to_speech import handshake, service, voices, wire
-from mock_server.domains.text_to_speech.service import Speech
+from mock_server.domains.text_to_speech.service import Sound, Speech
 from mock_server.domains.text_to_speech.session import SpeechSession, manner
 from mock_server.domains.text_to_speech.spoken import Speaker
 from mock_server.engine.answers import Chunks, Ready, as_json, pieces
@@ -42,16 +43,19 @@ async def _generate(call: Call, body: wire.SpeechRequest | None) -> Response:
     output = body.output_type if body else "binary_output"
     if output == "audio_id":
         return as_json({"audio_url": call.url(f"/v2/text-to-speech/speech/{id}")})
+    sound = await service.scripted(call, body, speech)
     if output == "base64_output" or (
         call.quirk("speech_as_accepted") and call.exchange.headers.get(b"accept") == b"application/json"
     ):
+        if sound is not None:
+            return as_json({"base64_audio": b64encode(sound[0]).decode()})
         return Ready(await service.audio_in_json(call, speech))
-    return await _sound(call, speech)
+    return await _sound(call, speech, sound)
 
 
-async def _sound(call: Call, speech: Speech) -> Response:
-    kind = (b"content-type", speech.format.content_type().encode())
-    return Chunks(pieces(await service.audio(call, speech)), None, headers=[kind])
+async def _sound(call: Call, speech: Speech, sound: Sound | None = None) -> Response:
+    audio, kind = sound or (await service.audio(call, speech), speech.format.content_type())
+    return Chunks(pieces(audio), None, headers=[(b"content-type", kind.encode())])
 
 
 @router.get(
@@ -83,7 +87,7 @@ async def create_speech(call: CallDep, body: wire.OpenAISpeechRequest) -> Respon
     """Speech from text as the OpenAI SDK asks for it."""
     speech = service.plan_openai(call, body)
     service.keep(call, speech)
-    return await _sound(call, speech)
+    return await _sound(call, speech, await service.scripted(call, body, speech))
 
 
 @router.get(

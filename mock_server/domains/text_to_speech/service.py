@@ -15,12 +15,15 @@ from mock_server.base.errors import Invalid, Issue, NotFound, SpeechFailed
 from mock_server.domains.text_to_speech import providers
 from mock_server.domains.text_to_speech.tables import SYNTHESIS
 from mock_server.domains.text_to_speech.wire import OpenAISpeechRequest, SpeechRequest
+from mock_server.engine.replies import AUDIO
 from mock_server.engine.store import Prepared, Store, mine
 from mock_server.world import Call
 
+Sound = tuple[bytes, str]  # audio and its content type
 KIND = "synthesis"  # of ids and counters
 KEPT = 1000  # syntheses of an account that are known: the newest
 MOST_CHARACTERS = 5000
+MOST_NOTED = 20  # of one exchange
 SENTENCE = "Hello! This is the voice of the Telnyx AI mock."  # said when no text is given
 SSML = re.compile(r"<[^<>]*>")
 
@@ -101,7 +104,14 @@ def keep(call: Call, speech: Speech, id: str | None = None) -> str:
         )  # fmt: skip
         if n > KEPT:
             store.run(FORGET, account=account, until=n - KEPT)
+    heard(call, id)
     return id
+
+
+def heard(call: Call, id: str) -> None:
+    """Note in the exchange what was said in it, so that it can be listened to again."""
+    if len(call.exchange.spoken) < MOST_NOTED:
+        call.exchange.spoken = (*call.exchange.spoken, id)
 
 
 def was_said(call: Call, id: str) -> bool:
@@ -111,11 +121,19 @@ def was_said(call: Call, id: str) -> bool:
 
 def get(call: Call, id: str) -> Speech:
     """What was said under an id. Raises NotFound."""
-    row: Any = call.world.store.one(GET, account=call.account.id, id=id)
-    if row is None:
+    found = find(call.world.store, call.account.id, id)
+    if found is None:
         if not call.quirk("unknown_ids_synthesised"):
             raise NotFound
         return plan(call, SpeechRequest(text=SENTENCE, provider="telnyx"))
+    return found
+
+
+def find(store: Store, account: str, id: str) -> Speech | None:
+    """What an account had said under an id."""
+    row: Any = store.one(GET, account=account, id=id)
+    if row is None:
+        return None
     text, pitch, slot, format, rate, volume = row
     return Speech(Utterance(text, pitch, slot), Format(format, rate), volume)
 
@@ -134,6 +152,22 @@ async def audio_in_json(call: Call, speech: Speech) -> bytes:
         return b'{"base64_audio":"' + b64encode(audio) + b'"}'
 
     return await call.world.worker.run(make, of=call.account.id)
+
+
+async def scripted(call: Call, body: SpeechRequest | OpenAISpeechRequest | None, speech: Speech) -> Sound | None:
+    """The audio that a reply has for what is to be said; the voice stands where chat has the model."""
+    voice = "" if body is None else body.voice if isinstance(body.voice, str) else body.voice.id if body.voice else ""
+    language = getattr(body, "language", None) or ""
+    found = call.scripted(
+        voice or getattr(body, "provider", None) or "",
+        speech.utterance.text,
+        takes=AUDIO,
+        language=language,
+        request=body,
+    )
+    if found is None or found[0].reply.audio is None:
+        return None
+    return await call.world.worker.run(found[0].audio, of=call.account.id), found[0].reply.audio.type()
 
 
 def known(store: Store, account: str) -> list[Utterance]:

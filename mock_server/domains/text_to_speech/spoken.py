@@ -111,6 +111,7 @@ class Speaker:
         key = blake2b(repr((wish, text)).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         id = call.world.ids.uuid(call.account.id, "said on a socket", key)
         if service.was_said(call, id):
+            service.heard(call, id)
             return True
         service.keep(call, speech, id)
         return False

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mock_server.base.errors import VoicesFailed
 from mock_server.domains.text_to_speech.wire import PROVIDERS, Voice
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.engine.replies import invalid, read_yaml
 from mock_server.world import Call, World
 
 WITH_A_KEY = ("elevenlabs", "resemble")  # list voices for their own api_key only
@@ -35,8 +35,7 @@ def read(world: World) -> list[Voice]:
             rows = ROWS.validate_python(read_yaml(path))
             voices = [Voice.model_validate({**row, "provider": name}) for name, group in rows.items() for row in group]
         except ValidationError as error:
-            first = error.errors()[0]
-            raise FixtureError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise invalid(path, error) from None
         world.cache["voices"] = voices
     found: list[Voice] = world.cache["voices"]
     return found

@@ -44,7 +44,7 @@ class Faults:
         self.rules: list[Armed] = []  # of the API, then of files: the order in which they are tried
         self._from_files: list[Armed] = []
         self._made: dict[str | None, int] = {}  # names made up, by owner: other accounts' rules never shift them
-        self._asked: dict[tuple[str, str], Armed] = {}  # what headers and keys asked for, by account and text
+        self.asked: dict[tuple[str, str], Armed] = {}  # what headers and keys asked for, by account and text
         self._shelves: dict[str, Shelf] = {}  # rules by account, then by operation
         self.files = FaultFiles(folders, files, clock, self._replace_files)
         self.on = self._watching = bool(folders or files)  # whether anybody need ask
@@ -125,7 +125,20 @@ class Faults:
                 armed.counts.clear()
             else:
                 armed.counts.pop(account, None)
-        self._asked = {key: a for key, a in self._asked.items() if account is not None and key[0] != account}
+        self.asked = {key: a for key, a in self.asked.items() if account is not None and key[0] != account}
+
+    def put_back(self, rules: "Sequence[Armed]", asked: "dict[tuple[str, str], Armed]") -> None:
+        """Put rules in force, with their counts, behind those that are; and what headers and keys had asked for."""
+        self._arrange([*self._of_api(), *rules])
+        self.asked.update(asked)
+
+    def added(self, account: str | None) -> "list[Armed]":
+        """The rules of an account, or all but those of files."""
+        return [armed for armed in self._of_api() if account in (None, armed.account)]
+
+    def file_sources(self) -> set[str]:
+        """Where the rules of files come from."""
+        return {armed.source for armed in self._from_files}
 
     def visible_to(self, account: str | None) -> list[dict[str, Any]]:
         """The rules that concern an account, or all, as the admin API shows them."""
@@ -198,12 +211,12 @@ class Faults:
 
     def _by_text(self, exchange: Exchange, account: Account, id: str, text: str) -> "Fired | None":
         """What a header or a magic key asks for, which is a rule with counts of its own."""
-        asked = self._asked.get((account.id, text))
+        asked = self.asked.get((account.id, text))
         if asked is None:
-            asked = _read(id, text)
-            if len(self._asked) >= MOST_ASKED:
-                del self._asked[next(iter(self._asked))]
-            self._asked[account.id, text] = asked
+            asked = read_asked(id, text)
+            if len(self.asked) >= MOST_ASKED:
+                del self.asked[next(iter(self.asked))]
+            self.asked[account.id, text] = asked
         from mock_server.engine.faults.matching import unsuited
 
         assert exchange.operation is not None
@@ -215,7 +228,7 @@ class Faults:
         return asked.fire(account, self._ids)
 
 
-def _read(id: str, text: str) -> "Armed":
+def read_asked(id: str, text: str) -> "Armed":
     from mock_server.engine.faults.rules import read_rule
     from mock_server.engine.faults.schedule import Armed
     from mock_server.engine.faults.short import parse_key, parse_short

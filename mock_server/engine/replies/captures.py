@@ -13,7 +13,7 @@ from typing import Any
 
 from mock_server.engine.patterns import SEARCHED
 
-MOST_STEPS = 100_000
+MOST_STEPS = 50_000
 MOST_STATES = 4000
 NAMED = re.compile(r"(?<!\\)\(\?<(?=[A-Za-z_])")  # Rust's other spelling of a named group
 IGNORED_FLAGS = re.UNICODE | re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE

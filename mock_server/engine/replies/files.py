@@ -1,5 +1,6 @@
 """Fixture files: read, checked, and told about with file and line where they cannot be used."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from mock_server.engine.replies.rules import ReplyRule
+from mock_server.engine.yamls import Marked, YamlError, read
 
+# What pydantic calls the branches of a union, which a file does not have.
+BRANCH = re.compile(r"(?:int|str|bool|float|constrained-\w+|(?:function-|list\[|dict\[|nullable).*|[A-Z]\w+)")
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -20,52 +24,37 @@ class FixtureError(ValueError):
         self.message, self.file, self.line = message, file, line
 
 
+def read_marked(path: Path) -> Marked:
+    """A YAML (or JSON) file's value, which remembers its lines. Raises FixtureError with file and line."""
+    try:
+        return read(path)
+    except YamlError as error:
+        line, told = re.fullmatch(r"(?::(\d+))?: (.*)", str(error).removeprefix(str(path)), re.DOTALL).groups()  # type: ignore[union-attr]
+        raise FixtureError(told.rstrip("."), path, int(line) if line else None) from None
+
+
 def read_yaml(path: Path) -> Any:
     """A YAML (or JSON) file's value. Raises FixtureError with file and line."""
-    import yaml
-
-    try:
-        return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except OSError as error:
-        raise FixtureError(f"it cannot be read: {error.strerror}", path) from None
-    except RecursionError:
-        raise FixtureError("it is nested too deeply", path) from None
-    except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        told = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise FixtureError(f"it cannot be read: {told}", path, mark.line + 1 if mark else None) from None
+    return read_marked(path).value
 
 
 def line_of(path: Path, place: Sequence[str | int]) -> int | None:
     """The line on which what lies at a place of a file's value begins, or the nearest above it that there is."""
-    import yaml
-
     try:
-        node = yaml.compose(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        return read(path).line(place)
+    except YamlError:
         return None
-    if node is None:
-        return None
-    line = node.start_mark.line
-    for key in place:
-        if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            node = node.value[key]
-            line = node.start_mark.line
-        elif isinstance(node, yaml.MappingNode):
-            # A place names branches of unions, too, which the file does not have: these are passed over.
-            for name, value in node.value:
-                if name.value == str(key):
-                    node, line = value, name.start_mark.line
-                    break
-    return int(line) + 1
 
 
 def invalid(path: Path, error: ValidationError, *place: str | int, name: str = "") -> FixtureError:
     """What is wrong with the value at a place of a file; `name` says what the value is."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(key) for key in first["loc"])
-    told = ": ".join(filter(None, (name, where, str(first["msg"]).removeprefix("Value error, "))))
-    return FixtureError(told, path, line_of(path, [*place, *first["loc"]]))
+    errors = [
+        ([key for key in told["loc"] if not BRANCH.fullmatch(str(key))], str(told["msg"]))
+        for told in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    where, words = max(errors, key=lambda pair: len(pair[0]))  # of a union's branches the one that fits furthest
+    told = ": ".join(filter(None, (name, ".".join(map(str, where)), words.removeprefix("Value error, "))))
+    return FixtureError(told, path, line_of(path, [*place, *where]))
 
 
 def reply_files(folders: Iterable[Path]) -> Iterator[Path]:
@@ -74,12 +63,13 @@ def reply_files(folders: Iterable[Path]) -> Iterator[Path]:
         yield from (path for path in sorted((folder / "replies").glob("*")) if path.suffix in SUFFIXES)
 
 
-def read_rules(path: Path, problems: list[FixtureError] | None = None) -> list[tuple[ReplyRule, int | None]]:
+def read_rules(path: Path, problems: list[FixtureError] | None = None) -> list[tuple[ReplyRule, int]]:
     """The rules of one file, a list or a mapping with the list under `replies`, each with its line.
 
     Raises FixtureError for the first problem, or notes them all in `problems`.
     """
-    value = read_yaml(path)
+    marked = read_marked(path)
+    value = marked.value
     place: list[str | int] = []
     if isinstance(value, Mapping):
         if unknown := [str(name) for name in value if name != "replies"]:
@@ -99,19 +89,8 @@ def read_rules(path: Path, problems: list[FixtureError] | None = None) -> list[t
                 raise problem from None
             problems.append(problem)
         else:
-            rules.append((rule, n))
-    lines = _lines(path, place) if rules else []
-    return [(rule, lines[n] if n < len(lines) else None) for rule, n in rules]
-
-
-def _lines(path: Path, place: Sequence[str | int]) -> list[int]:
-    """The line of each entry of the list at a place."""
-    import yaml
-
-    node = yaml.compose(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    if place and isinstance(node, yaml.MappingNode):
-        node = next((value for name, value in node.value if name.value == place[0]), None)
-    return [item.start_mark.line + 1 for item in node.value] if isinstance(node, yaml.SequenceNode) else []
+            rules.append((rule, marked.line([*place, n])))
+    return rules
 
 
 def signature(paths: Iterable[Path]) -> tuple[Any, ...]:

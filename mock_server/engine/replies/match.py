@@ -8,9 +8,13 @@ from mock_server.engine.patterns import Text, found, like
 from mock_server.engine.replies.rules import Count, ReplyMatch, ToolResultMatch, Words
 
 if TYPE_CHECKING:
-    from mock_server.engine.replies.table import Chosen, Replies
+    from mock_server.engine.replies.armed import Chosen
+    from mock_server.engine.replies.table import Replies
 
 TEXT = frozenset({"text", "json"})
+VECTORS = frozenset({"embedding", "embeddings"})
+HEARD = frozenset({"transcript", "text"})
+AUDIO = frozenset({"audio"})
 TALK = frozenset({"text", "json", "tool_calls", "reasoning", "refusal"})
 
 
@@ -144,22 +148,29 @@ def _metadata(key: str, words: Words) -> Test:
     return lambda view: key in view.metadata and fits_words(words, view.metadata[key])
 
 
-def keys_of(match: ReplyMatch) -> tuple[str, str] | None:
-    """The most telling thing that a rule asks for, to find it by: (name, text). None where there is no such thing."""
-    for name in ("user_text", "system_text"):
+def key_of(match: ReplyMatch) -> tuple[str, str, bool] | None:
+    """The most telling thing that a rule asks for, to find it by: its name, the text, and whether that is the whole.
+
+    None where there is no such thing.
+    """
+    for name in TEXTS:
         wanted = getattr(match, name)
         exact = wanted if isinstance(wanted, str) else wanted.equals if wanted is not None else None
         if exact is not None:
-            return name, exact
-    if isinstance(match.user_text, Text) and match.user_text.contains and len(match.user_text.contains) >= GRAM:
-        return "contains", match.user_text.contains.lower()
+            return name, exact, True
+    for name in TEXTS:
+        wanted = getattr(match, name)
+        part = wanted.contains.lower() if isinstance(wanted, Text) and wanted.contains else ""
+        if len(part) >= GRAM:
+            return name, part, False
     for name in ("context", "model", "language"):
         pattern = getattr(match, name)
         if pattern is not None and not any(sign in pattern for sign in "*?["):
-            return name, pattern
+            return name, pattern, True
     return None
 
 
+TEXTS = ("user_text", "system_text")
 GRAM = 3  # characters of the pieces by which rules that look for a part are found
 
 

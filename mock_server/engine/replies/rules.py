@@ -214,6 +214,11 @@ class Reply(_Form):
     def _short_audio(cls, value: Any) -> Any:
         return {"file": value} if isinstance(value, str) else value
 
+    @field_validator("fault", mode="before")
+    @classmethod
+    def _bare_status(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value
+
     @field_validator("headers")
     @classmethod
     def _sendable(cls, value: dict[str, str] | None) -> dict[str, str] | None:
@@ -228,6 +233,8 @@ class Reply(_Form):
     def _says_something(self) -> "Reply":
         if not self.kinds() and self.fault is None:
             raise ValueError(f"a reply needs one of {', '.join(SAYS)}, or a fault")
+        if self.text is not None and self.has_json():
+            raise ValueError("a reply has text or json, not both")
         return self
 
     def kinds(self) -> frozenset[str]:

@@ -11,7 +11,6 @@ from pydantic_core import to_jsonable_python
 from mock_server.base.clock import iso
 from mock_server.base.errors import BadRequest
 from mock_server.engine.patterns import Text
-from mock_server.engine.replies.captures import captures
 
 if TYPE_CHECKING:
     from mock_server.engine.replies.match import View
@@ -39,7 +38,7 @@ def check_template(value: Any) -> Any:
     """`value` itself: a text, or JSON with texts in it. Raises ValueError where one is a template that cannot be used."""
     if isinstance(value, str):
         if is_template(value) and _parts(value) is None:
-            from mock_server.engine.replies.sandbox import compiled
+            from mock_server.engine.replies.compiler import compiled
 
             if unknown := compiled(value).names - NAMES:
                 known = ", ".join(sorted(NAMES))
@@ -91,14 +90,14 @@ def fill_all(value: Any, view: "View") -> Any:
 
 
 def _made(template: str, view: "View", how: str) -> Any:
-    from mock_server.engine.replies.sandbox import compiled
+    from mock_server.engine.replies.compiler import compiled
 
     try:
         ready = compiled(template)
         return getattr(ready, how)(variables(view, ready.names))
     except Exception as error:  # whatever a template stumbles over is told, and is nobody else's trouble
         name = view.chosen.id if view.chosen is not None else ""
-        told = str(error)[:300] or type(error).__name__
+        told = (str(error)[:300] or type(error).__name__).rstrip(".")
         raise BadRequest(f"The template of the reply {name!r} cannot be filled in: {told}.") from None
 
 
@@ -126,6 +125,8 @@ def variables(view: "View", wanted: frozenset[str]) -> dict[str, Any]:
 
 def _captures(view: "View") -> Mapping[int | str, str | None]:
     """What the groups of the rule's regular expressions hold: the user's text first."""
+    from mock_server.engine.replies.captures import captures
+
     held: dict[int | str, str | None] = {}
     rule = view.chosen.rule if view.chosen is not None else None
     if rule is None:

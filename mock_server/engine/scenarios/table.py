@@ -1,6 +1,6 @@
 """Which scenario is on, and for whom: one at a time for an account, and one for everyone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +131,27 @@ class Scenarios:
         if scenario.clock is not None:
             (account.timeline if account else self._clock).reset()
         return name
+
+    def dump(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Which is on for an account, or for each and everyone. What it put in force is the state of other parts."""
+        if account is not None:
+            return [{"name": self._on[account][0]}] if account in self._on else []
+        return [{"account": owner, "name": name} for owner, (name, _) in self._on.items()]
+
+    def restore(self, states: list[dict[str, Any]], account: str | None = None) -> Callable[[], None]:
+        """What notes that these are on, for an account or for all. Raises ValueError, KeyError."""
+        try:
+            loaded = {s["account"] if account is None else account: (s["name"], self.find(s["name"])) for s in states}
+        except NotFound as error:
+            raise ValueError(error.detail) from None
+
+        def put() -> None:
+            if account is None:
+                self._on.clear()
+            self._on.pop(account, None)
+            self._on.update(loaded)
+
+        return put
 
     def on(self, account: Account | None) -> str | None:
         """The name of the scenario that is on for an account, or for everyone."""

@@ -1,55 +1,33 @@
-"""The command line: arguments and MOCK_* variables become Settings, Settings become a server."""
+"""`serve`: arguments and MOCK_* variables become Settings, Settings become a server."""
 
 import inspect
-import sys
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from mock_server import __version__
 from mock_server.base.settings import Settings, SettingsError, options
+from mock_server.cli import commands, refuse
 
-cli = typer.Typer(
-    name="telnyx-ai-mock",
-    help="A local mock server for Telnyx AI.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-BAD_USAGE = 2
+serve = commands()
 
 
-@cli.callback(invoke_without_command=True)
-def main_options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
-    """A local mock server for Telnyx AI."""
-    if version:
-        print(__version__)
-        raise typer.Exit
-
-
-def serve(**values: Any) -> None:
+def run_server(**values: Any) -> None:
     """Serve the mock API until stopped with Ctrl-C or SIGTERM."""
     try:
         settings = _settings(values)
         from mock_server.engine.replies import FixtureError
         from mock_server.serve import PortInUse, run
     except SettingsError as error:
-        _refuse(str(error))
+        refuse(str(error))
     try:
         run(settings)
     except (PortInUse, SettingsError, FixtureError) as error:
-        _refuse(str(error))
+        refuse(str(error))
 
 
 def _settings(values: dict[str, Any]) -> Settings:
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     return Settings(**given)
-
-
-def _refuse(sentence: str) -> Any:
-    print(f"telnyx-ai-mock: {sentence}", file=sys.stderr)
-    raise typer.Exit(BAD_USAGE)
 
 
 def _from_settings(command: Any) -> Any:
@@ -78,9 +56,4 @@ def _typer_type(kind: Any) -> Any:
     return kind
 
 
-cli.command()(_from_settings(serve))
-
-
-def main() -> None:
-    """The console script `telnyx-ai-mock`."""
-    cli()
+serve.command()(_from_settings(run_server))

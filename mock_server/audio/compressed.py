@@ -1,0 +1,366 @@
+"""Streams that libsndfile decodes: MP3, Ogg (Vorbis, Opus), FLAC. It reads whole files only, so each block becomes one.
+
+A block is a run of frames or pages: the file's head, a little of what went before, and what is new. Every byte is decoded
+a bounded number of times, and a block is all that is held.
+"""
+
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+from mock_server.audio import payload
+from mock_server.audio.pieces import Mark, Opaque, Piece, Sound
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GUESSED = 4000  # bytes a second of what cannot be decoded: 32 kbit/s
+LARGEST_TAG = 256 * 1024  # of an ID3 tag that is read; larger ones (covers) are read over
+LARGEST_HEAD = 512 * 1024  # of an Ogg or FLAC file
+BLOCK = 4 * 1024  # bytes of frames that are decoded in one go
+READ = 1 << 12  # samples
+MOST_READ = 512  # times READ: silence packs so well that a few bytes can mean hours
+SLOWEST = 200  # bytes a second: what claims to last longer does not
+LEAD = 24  # MP3 frames of the block before: a frame refers to up to 511 bytes of those before it
+LEAD_PAGES, LEAD_BYTES = 6, 1024  # of the block before, of an Ogg: its last page, and small ones before that
+XING = (b"Xing", b"Info", b"VBRI")  # what a first frame says that holds no sound, but the length of a whole file
+
+# MPEG 1, 2 and 2.5, layer III: kbit/s by index, Hz by index.
+KBITS = {3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)}
+KBITS[2] = KBITS[0] = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+FLAC_SYNC = re.compile(rb"\xff[\xf8\xf9]")
+FLAC_MAGIC = b"fLaC\0\0\0\x22"
+MP3_SYNC = re.compile(rb"\xff[\xe2-\xff]|ID3")
+
+
+def decode(data: bytes) -> "tuple[NDArray[np.float32], int] | None":
+    """The first channel of a file's samples and their rate, None where it cannot be decoded. Takes milliseconds."""
+    import numpy as np
+    import soundfile
+
+    class Forward(soundfile.SoundFile):  # type: ignore[misc]
+        """Read from front to back: libsndfile cannot seek in a FLAC that lacks its first frames, and soundfile would."""
+
+        def seekable(self) -> bool:
+            return False
+
+    parts: list[Any] = []
+    try:
+        with Forward(io.BytesIO(data)) as sound:
+            rate: int = sound.samplerate
+            while len(block := sound.read(READ, dtype="float32", always_2d=True)) and len(parts) < MOST_READ:
+                parts.append(block[:, 0])
+    except (soundfile.SoundFileError, RuntimeError, ValueError, OSError):
+        if not parts:
+            return None
+    return (np.concatenate(parts), rate) if parts and rate > 0 else None
+
+
+class Mp3:
+    """Frames of MPEG audio layer III; the text in the ID3 tag of a file of ours."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._skip = 0
+        self._lead: list[bytes] = []
+        self._block: list[bytes] = []
+        self._size = 0  # bytes of the block
+        self._seconds = 0.0  # of the block
+        self._junk = 0  # bytes that were neither a frame nor a tag
+
+    def feed(self, data: bytes, end: bool) -> list[Piece]:
+        self._buffer += data
+        pieces: list[Piece] = []
+        at = 0
+        while (size := self._step(at, pieces)) > 0:
+            at += size
+        self._buffer = self._buffer[at:]
+        if end or self._size >= BLOCK or self._junk >= GUESSED:
+            if end and not self._lead and not self._block:  # no MP3 at all
+                self._junk += len(self._buffer)
+                self._buffer = b""
+            self._decode(pieces)
+        return pieces
+
+    def _step(self, at: int, pieces: list[Piece]) -> int:
+        """Read one frame or tag from a place; how many bytes it was, 0 where more are needed."""
+        buffer = self._buffer
+        left = len(buffer) - at
+        if self._skip:
+            taken = min(self._skip, left)
+            self._skip -= taken
+            return taken
+        if left < 10:
+            return 0
+        if buffer[at : at + 3] == b"ID3":
+            return self._tag(at, left, pieces)
+        found = frame_of(buffer[at : at + 4])
+        if found is None:
+            match = MP3_SYNC.search(buffer, at + 1)
+            lost = (match.start() if match else len(buffer) - 2) - at
+            self._junk += lost
+            return lost
+        size, seconds = found
+        if left < size:
+            return 0
+        if any(name in buffer[at : at + 64] for name in XING):
+            return size
+        self._block.append(buffer[at : at + size])
+        self._size += size
+        self._seconds += seconds
+        if self._size >= BLOCK:
+            self._decode(pieces)
+        return size
+
+    def _tag(self, at: int, left: int, pieces: list[Piece]) -> int:
+        size = 0
+        for byte in self._buffer[at + 6 : at + 10]:
+            size = size << 7 | byte & 127
+        if size > LARGEST_TAG:
+            self._skip = size
+            return 10
+        if left < 10 + size:
+            return 0
+        self._decode(pieces)  # what comes before a tag is another file
+        self._lead = []
+        pieces += [Mark(text) for text in payload.marked(self._buffer[at : at + 10 + size])]
+        return 10 + size
+
+    def _decode(self, pieces: list[Piece]) -> None:
+        if self._junk and not self._lead and not self._block:
+            pieces.append(Opaque(self._junk / GUESSED))
+        self._junk = 0
+        if not self._block:
+            return
+        lead, seconds = self._lead, self._seconds
+        decoded = decode(b"".join(_self_contained(lead + self._block)))
+        self._lead, self._block = (lead + self._block)[-LEAD:], []
+        self._size, self._seconds = 0, 0.0
+        if decoded is None:
+            pieces.append(Opaque(seconds))
+            return
+        samples, rate = decoded
+        wanted = round(seconds * rate)
+        pieces.append(Sound(samples[-wanted:] if lead else samples, rate))
+
+
+def frame_of(head: bytes) -> tuple[int, float] | None:
+    """(bytes, seconds) of the MPEG layer III frame that a header of 4 bytes begins, None where it begins none."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return None
+    version, kbits, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    if version == 1 or not 0 < kbits < 15 or rate == 3:
+        return None
+    hertz = RATES[version][rate]
+    samples = 1152 if version == 3 else 576
+    return samples // 8 * KBITS[version][kbits] * 1000 // hertz + (head[2] >> 1 & 1), samples / hertz
+
+
+def _self_contained(frames: list[bytes]) -> list[bytes]:
+    """Frames of which none refers to bytes before the first: those that did are mute, their bytes are there for others."""
+    whole, held = [_counting(frames[0], len(frames))], 0  # bytes of sound so far
+    for frame in frames:
+        side = 4 + (0 if frame[1] & 1 else 2)  # header, check sum
+        size = _side_size(frame)
+        back = frame[side] << 1 | frame[side + 1] >> 7 if frame[1] & 8 else frame[side]
+        if back > held:  # what it hands on, back by as much as a frame can be, is all that is left of it
+            handed = min(held, 511) << 7 if frame[1] & 8 else min(held, 255) << 8
+            frame = frame[:side] + handed.to_bytes(2, "big") + bytes(size - 2) + frame[side + size :]
+        whole.append(frame)
+        held += max(len(frame) - side - size, 0)
+    return whole
+
+
+def _counting(frame: bytes, count: int) -> bytes:
+    """A first frame that says how many follow: libmpg123 would guess it by the size of the next one, and stop too early."""
+    head = bytes((0xFF, frame[1] | 1, 0x40 | frame[2] & 0x0C, frame[3]))
+    found = frame_of(head)
+    assert found is not None
+    told = head + bytes(_side_size(head)) + XING[0] + (1).to_bytes(4, "big") + count.to_bytes(4, "big")
+    return told.ljust(found[0], b"\0")
+
+
+def _side_size(frame: bytes) -> int:
+    """Bytes of a frame between its head and its sound."""
+    mono = frame[3] >> 6 == 3
+    return (17 if mono else 32) if frame[1] & 8 else (9 if mono else 17)
+
+
+class Ogg:
+    """Pages of Ogg Vorbis, Opus or FLAC, one stream after the other; what is no page is read over."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._begin(b"")
+
+    def _begin(self, page: bytes) -> None:
+        self._head = page
+        self._last = b""  # pages before the block, which its first samples need
+        self._pages: list[bytes] = []
+        self._size = 0
+        self._done = self._until = 0  # granules: what was decoded, where the block ends
+        self._scale = granules_per_second(page)
+
+    def feed(self, data: bytes, end: bool) -> list[Piece]:
+        self._buffer += data
+        pieces: list[Piece] = []
+        at = 0
+        while at < len(self._buffer):
+            start = self._buffer.find(b"OggS", at)
+            if start < 0:
+                at = max(at, len(self._buffer) - 3)
+                break
+            size = page_size(self._buffer, start)
+            if not size or start + size > len(self._buffer):
+                at = start
+                break
+            self._page(self._buffer[start : start + size], pieces)
+            at = start + size
+        self._buffer = self._buffer[at:]
+        if end or self._size >= BLOCK:
+            self._decode(pieces)
+        return pieces
+
+    def _page(self, page: bytes, pieces: list[Piece]) -> None:
+        granule = int.from_bytes(page[6:14], "little", signed=True)
+        if page[5] & 2:  # the first page of a stream
+            self._decode(pieces)
+            self._begin(page)
+        elif granule == 0 and len(self._head) < LARGEST_HEAD:
+            self._head += page
+            pieces += [Mark(text) for text in payload.marked(page)]
+        else:
+            self._pages.append(page)
+            self._size += len(page)
+            self._until = max(granule, self._until)
+            if self._size >= BLOCK:
+                self._decode(pieces)
+
+    def _decode(self, pieces: list[Piece]) -> None:
+        if not self._pages:
+            return
+        if self._until <= self._done:  # no packet ends here
+            self._pages, self._size = self._pages[-1:], len(self._pages[-1])
+            return
+        seconds = min((self._until - self._done) / self._scale, self._size / SLOWEST)
+        decoded = decode(self._head + self._last + b"".join(self._pages))
+        lead = self._pages[-1:]
+        for page in reversed(self._pages[-LEAD_PAGES:-1]):
+            if sum(map(len, lead)) + len(page) <= LEAD_BYTES:
+                lead.insert(0, page)
+        self._last, self._pages, self._size, self._done = b"".join(lead), [], 0, self._until
+        if decoded is None:
+            pieces.append(Opaque(seconds))
+            return
+        samples, rate = decoded
+        pieces.append(Sound(samples[-max(round(seconds * rate), 1) :], rate))
+
+
+def page_size(buffer: bytes, at: int) -> int:
+    """Bytes of the Ogg page that begins at a place, 0 where its header is not whole."""
+    if len(buffer) < at + 27 or len(buffer) < at + 27 + buffer[at + 26]:
+        return 0
+    count = buffer[at + 26]
+    return 27 + count + sum(buffer[at + 27 : at + 27 + count])
+
+
+def granules_per_second(page: bytes) -> float:
+    """Of the stream that a first page opens: Vorbis and FLAC count in samples, Opus at 48 kHz."""
+    body = page[27 + page[26] :] if len(page) > 27 else b""
+    if body[:7] == b"\1vorbis" and len(body) >= 16:
+        return float(int.from_bytes(body[12:16], "little") or 48000)
+    if body[:5] == b"\x7fFLAC" and len(body) >= 30:
+        return float((int.from_bytes(body[27:30], "big") >> 4) or 48000)
+    if body[:8] == b"Speex   " and len(body) >= 40:
+        return float(int.from_bytes(body[36:40], "little") or 16000)
+    return 48000.0
+
+
+class Flac:
+    """Native FLAC: whole frames after the head; each is decoded by itself, to the bit."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._head: bytes | None = None
+        self._like = b""  # the first frame's header: all have its codes
+        self._lost = False  # whether a frame was cut by an end, so that the buffer begins in the middle of one
+
+    def feed(self, data: bytes, end: bool) -> list[Piece]:
+        self._buffer += data
+        pieces: list[Piece] = []
+        if self._head is None and not self._read_head():
+            if end or len(self._buffer) > LARGEST_HEAD:
+                pieces.append(Opaque(len(self._buffer) / GUESSED))
+                self._buffer = b""
+            return pieces
+        assert self._head is not None
+        if 0 < (another := self._buffer.find(FLAC_MAGIC)) <= len(self._buffer) - 42:
+            rest, self._buffer = self._buffer[another:], self._buffer[:another]
+            pieces = self.feed(b"", True)
+            self._buffer, self._head, self._like, self._lost = rest, None, b"", False
+            return pieces + self.feed(b"", end)
+        self._like = self._like or self._buffer[:4]
+        if self._lost and (found := self._frames()):
+            self._buffer, self._lost = self._buffer[found[0] :], False
+        until = 0
+        if end:
+            until, self._lost = len(self._buffer), True
+        elif len(self._buffer) >= BLOCK and not self._lost:
+            until = max(self._frames(), default=0)
+        if until:
+            block, self._buffer = self._buffer[:until], self._buffer[until:]
+            decoded = decode(self._head + block)
+            pieces.append(self._sound(*decoded) if decoded else Opaque(len(block) / GUESSED))
+        elif len(self._buffer) > LARGEST_HEAD:
+            pieces.append(Opaque(len(self._buffer) / GUESSED))
+            self._buffer = b""
+        return pieces
+
+    def _sound(self, samples: "NDArray[np.float32]", rate: int) -> Sound:
+        import numpy as np
+
+        assert self._head is not None
+        exact = self._head[20] & 1 == 0 and self._head[21] >> 4 == 15  # 16 bits a sample
+        words = np.rint(samples * 32768).astype(np.int32) if exact else samples[:0].astype(np.int32)
+        return Sound(samples, rate, (words & 1).astype(np.uint8).tobytes())
+
+    def _read_head(self) -> bool:
+        buffer, at = self._buffer, 4
+        while len(buffer) >= at + 4:
+            last, size = buffer[at] & 128, int.from_bytes(buffer[at + 1 : at + 4], "big")
+            at += 4 + size
+            if last and len(buffer) >= at and at >= 42:
+                self._head, self._buffer = buffer[:at], buffer[at:]
+                return True
+        return False
+
+    def _frames(self) -> list[int]:
+        """Where frames begin in the end of the buffer, the one at its very beginning left out."""
+        buffer = self._buffer
+        places = FLAC_SYNC.finditer(buffer, max(1, len(buffer) - (1 << 16)))
+        return [found.start() for found in places if _is_frame(buffer, found.start(), self._like)]
+
+
+def _is_frame(buffer: bytes, at: int, like: bytes) -> bool:
+    """Whether a FLAC frame header stands at a place, told by the same codes as the first frame's, and its check sum."""
+    head = buffer[at : at + 16]
+    if len(head) < 16 or len(like) < 4 or head[1] != like[1] or (head[2] ^ like[2] | head[3] ^ like[3]) & 15:
+        return False
+    size, first = 5, head[4]
+    while first & 0x80 and size < 12:  # one byte for each leading 1 of the frame's number, but the first two
+        first = first << 1 & 0xFF
+        size += 1
+    size -= 1 if head[4] & 0x80 else 0
+    size += {6: 1, 7: 2}.get(head[2] >> 4, 0) + {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+    return size < 16 and _crc8(head[:size]) == head[size]
+
+
+def _crc8(data: bytes) -> int:
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1 ^ 7 if crc & 0x80 else crc << 1) & 0xFF
+    return crc

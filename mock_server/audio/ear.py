@@ -1,0 +1,243 @@
+"""The ear: hears a stream while it comes, tells where someone speaks, and whose utterance it is where that is known.
+
+What it tells depends on the audio only, never on how it was cut. It holds at most about a second of it.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mock_server.audio.following import Follower
+from mock_server.audio.hearing import APART, SILENT
+from mock_server.audio.payload import Finder
+from mock_server.audio.pieces import Mark, Opaque, Piece, Sound, Thinner
+from mock_server.audio.streams import Stream
+from mock_server.audio.tones import CHARACTERS_PER_SECOND, Utterance
+
+UNIT = 0.01  # seconds that are loud or not
+FLOOR = 0.001  # of full scale: what lies below is silence
+CLICK = 0.02  # seconds: a shorter sound is none
+DECIDED = 1.2  # seconds after which it is told whose sound it is
+TOLD = 0.1  # seconds of sound between two tellings
+LONGEST = 10.0  # seconds of a sound of nobody's before it is told in parts
+BELATED = 0.3  # seconds by which a text may come before its sound
+
+
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """A sound goes on. `at`: seconds of the stream. `text`: all that it says, None where it is nobody's."""
+
+    at: float
+    seconds: float
+    text: str | None
+    pace: float  # characters a second
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A sound is over, or told in full so far (`on`). `carried`: the audio itself had the text in it."""
+
+    at: float
+    seconds: float
+    text: str | None
+    pace: float = CHARACTERS_PER_SECOND
+    on: bool = False
+    carried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """So many seconds of silence since the last sound."""
+
+    at: float
+    seconds: float
+
+
+Event = Speaking | Spoken | Quiet
+
+
+@dataclass(slots=True)
+class _Sound:
+    """What is being heard. `count` and `loud`: samples since the first one kept, and until the last loud one."""
+
+    start: float
+    told: float
+    kept: list[Any] = field(default_factory=list)  # samples, until it is told whose they are
+    follower: Follower | None = None
+    text: str | None = None
+    peak: float = 0.0
+    end: float = 0.0
+    count: int = 0
+    loud: int = 0
+    decided: bool = False
+    over: bool = False
+
+    def hear(self, samples: Any) -> None:
+        if samples is None:
+            return
+        self.count += len(samples)
+        if self.follower:
+            self.follower.hear(samples)
+        elif not self.decided and self.text is None:
+            self.kept.append(samples)
+
+
+class Ear:
+    """Listens to one stream. `quiet`: after which silences, in seconds, it says so.
+
+    Where `question` is set after a call, it must be told what is known (`answer`) before it hears on. Takes milliseconds.
+    """
+
+    def __init__(self, stream: Stream, quiet: Sequence[float]) -> None:
+        self.stream = stream
+        self.at = 0.0  # seconds heard
+        self.sounded = False  # whether anything was ever loud
+        self.question = False
+        self._quiet = sorted(quiet)
+        self._units: deque[tuple[float, Any]] = deque()  # (peak, samples) that are not heard yet
+        self._texts: deque[tuple[str, float]] = deque()  # that the audio carries, and where they begin
+        self._sound: _Sound | None = None
+        self._before: Any = None  # the unit before this one
+        self._over = 0.0  # where the last sound ended
+        self._silences = len(self._quiet)  # of `quiet`, told since
+        self._ending = False
+        self._taken = 0.0  # seconds taken apart
+        self._fraction = 0.0  # of a unit that cannot be decoded
+        self._rate = 0
+        self._unit = UNIT
+
+    def listen(self, messages: Sequence[bytes], end: bool = False) -> list[Event]:
+        """The next bytes. `end`: they are the last ones for now, so that what is being said is said."""
+        for piece in self.stream.feed(messages, end):
+            self._take(piece)
+        self._ending = self._ending or end
+        return self._hear_all()
+
+    def answer(self, known: Sequence[Utterance]) -> list[Event]:
+        """What the account has had said, newest first; and on."""
+        import numpy as np
+
+        sound = self._sound
+        assert sound is not None
+        self.question, sound.decided = False, True
+        if known and sound.kept:
+            sound.follower = Follower(np.concatenate(sound.kept), self._rate / self._thinner.step, known)
+            if not sound.follower:
+                sound.follower = None
+        sound.kept = []
+        events: list[Event] = []
+        if sound.over:
+            self._finish(sound, events)
+        return events + self._hear_all()
+
+    def _take(self, piece: Piece) -> None:
+        if isinstance(piece, Mark):
+            self._texts.append((piece.text, self._taken))
+        elif isinstance(piece, Opaque):
+            self._taken += piece.seconds
+            self._fraction += piece.seconds / UNIT
+            whole = int(self._fraction)
+            self._fraction -= whole
+            self._units.extend((1.0, None) for _ in range(whole))
+        else:
+            self._take_sound(piece)
+
+    def _take_sound(self, piece: Sound) -> None:
+        import numpy as np
+
+        if piece.rate != self._rate:
+            self._rate, self._thinner = piece.rate, Thinner(piece.rate)
+            self._finder, self._since = Finder(), self._taken
+            self._rest = np.zeros(0, dtype=np.float32)
+        for text, word in self._finder.feed(piece.bits) if piece.bits else ():
+            self._texts.append((text, self._since + word / piece.rate))
+        self._taken += len(piece.samples) / piece.rate
+        rate = self._thinner.rate
+        size = max(round(UNIT * rate), 1)
+        samples = np.concatenate([self._rest, self._thinner.thin(piece.samples)])
+        whole = len(samples) // size * size
+        self._rest = samples[whole:]
+        units = samples[:whole].reshape(-1, size)
+        self._unit = size / rate
+        self._units.extend(zip(np.abs(units).max(axis=1).tolist(), units, strict=True) if whole else ())
+
+    def _hear_all(self) -> list[Event]:
+        events: list[Event] = []
+        while self._units and not self.question:
+            self._hear(*self._units.popleft(), events)
+        if self._ending and not self.question:
+            if self._sound is not None:
+                self._finish(self._sound, events)
+            if not self.question:
+                self._ending = False
+                events += [Spoken(self.at, 0.0, text, carried=True) for text, _ in self._texts]
+                self._texts.clear()
+        return events
+
+    def _hear(self, peak: float, samples: Any, events: list[Event]) -> None:
+        self.at += UNIT if samples is None else self._unit
+        if self._sound is not None:
+            self._hear_on(self._sound, peak, samples, events)
+        elif peak > FLOOR:
+            start = self.at - self._unit
+            sound = self._sound = _Sound(start, start, peak=peak, end=self.at, decided=samples is None)
+            sound.hear(self._before)
+            sound.hear(samples)
+            sound.loud = sound.count
+            self.sounded = True
+            self._find_text(sound)
+        else:
+            if self._texts and self.at - self._texts[0][1] > BELATED:
+                events.append(Spoken(self.at, 0.0, self._texts.popleft()[0], carried=True))
+            self._be_quiet(events)
+        self._before = samples
+
+    def _hear_on(self, sound: _Sound, peak: float, samples: Any, events: list[Event]) -> None:
+        sound.peak = max(sound.peak, peak)
+        sound.hear(samples)
+        if loud := peak > max(SILENT * sound.peak, FLOOR):
+            sound.end, sound.loud = self.at, sound.count
+        self._find_text(sound)
+        known = sound.decided or sound.text is not None
+        if self.at - sound.end >= APART:
+            self._finish(sound, events)
+        elif not known:
+            self.question = self.at - sound.start >= DECIDED
+        elif loud and self.at - sound.told >= TOLD:
+            sound.told = self.at
+            events.append(Speaking(self.at, self.at - sound.start, *self._said(sound)))
+        if sound.decided and not sound.follower and sound.text is None and sound.end - sound.start >= LONGEST:
+            events.append(Spoken(self.at, self.at - sound.start, *self._said(sound), on=True))
+            sound.start = sound.told = self.at
+
+    def _find_text(self, sound: _Sound) -> None:
+        if sound.text is None and self._texts and self._texts[0][1] <= sound.start + 0.05:
+            sound.text = self._texts.popleft()[0]
+            sound.kept, sound.follower = [], None
+
+    def _said(self, sound: _Sound) -> tuple[str | None, float]:
+        if sound.text is None and sound.follower:
+            return sound.follower.text(), 1 / sound.follower.slot()
+        return sound.text, CHARACTERS_PER_SECOND
+
+    def _finish(self, sound: _Sound, events: list[Event]) -> None:
+        """The sound is over, if it can be told what it was."""
+        if sound.end - sound.start > CLICK or sound.text is not None:
+            if not sound.decided and sound.text is None:
+                self.question = sound.over = True
+                return
+            text, pace = self._said(sound)
+            if sound.follower:
+                text = sound.follower.end(sound.loud)
+            events.append(Spoken(self.at, sound.end - sound.start, text, pace, carried=sound.text is not None))
+            self._silences = 0
+            self._over = sound.end
+        self._sound = None
+        self._be_quiet(events)
+
+    def _be_quiet(self, events: list[Event]) -> None:
+        silence = self.at - self._over
+        while self._silences < len(self._quiet) and silence >= self._quiet[self._silences] - 1e-6:
+            events.append(Quiet(self.at, self._quiet[self._silences]))
+            self._silences += 1

@@ -1,0 +1,178 @@
+"""What is asked of a model and what it says, before either has a dialect: chat's, the Responses API's or Anthropic's."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
+
+from mock_server.engine.replies.match import ToolResult
+from mock_server.engine.replies.rules import PacingRule, Usage
+
+PER_MESSAGE = 4  # tokens of a message's frame
+CACHED_LENGTH = 4096  # characters; tests ask the same short things again and again
+TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]|\s+")  # every character of a text belongs to exactly one token
+
+
+@lru_cache(maxsize=512)
+def _tokenize(text: str) -> tuple[str, ...]:
+    return tuple(TOKEN.findall(text))
+
+
+def tokenize(text: str) -> Sequence[str]:
+    """Word-sized pieces that join to the text again; a stand-in for the model's own tokens."""
+    return _tokenize(text) if len(text) <= CACHED_LENGTH else TOKEN.findall(text)
+
+
+def count_prompt(text: str) -> int:
+    """Tokens of a prompt: a quarter of its characters, rounded up, so that it never shrinks as the prompt grows."""
+    return (len(text) + 3) // 4
+
+
+def pieces(tokens: Sequence[str], size: int) -> Sequence[str]:
+    """The tokens in lots of `size`, as the events of a stream have them."""
+    return tokens if size == 1 else ["".join(tokens[at : at + size]) for at in range(0, len(tokens), size)]
+
+
+class Offered(NamedTuple):
+    """A function that may be called; `schema` is its arguments'."""
+
+    name: str
+    schema: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class Ask:
+    """A request: what rules match on, and what bounds the answer."""
+
+    model: str
+    user_text: str  # the last of the user
+    system_text: str  # the last of the system
+    turn: int  # texts that the user has sent
+    prompt_tokens: int
+    body: Any  # as its dialect has it, for templates
+    tool_result: ToolResult | None = None
+    functions: Sequence[Offered] = ()
+    forced: Offered | None = None  # the function that must be called
+    barred: bool = False  # whether none may be
+    call_prefix: str = "call_"  # of ids of tool calls
+    shape: str = ""  # "text", "json_object" or "json_schema"
+    schema_name: str = ""
+    schema: dict[str, Any] | None = None  # that the text must fit
+    options: Sequence[str] | None = None  # of which the text must be one
+    regex: str | None = None  # that the text must match whole
+    metadata: Mapping[str, str] | None = None  # of the conversation
+    count: int = 1  # choices
+    seed: int | None = None
+    cap: int | None = None  # tokens of a choice
+    stop: str | Sequence[str] | None = None
+    thinks: bool | None = None  # None: as the model does
+
+
+@dataclass(slots=True)
+class Prompt:
+    """What was sent, read message by message: what rules match on, and its tokens."""
+
+    user_text: str = ""
+    system_texts: list[str] = field(default_factory=list)
+    turn: int = 0
+    tokens: int = 0
+    tool_result: ToolResult | None = None  # where it ends with one
+    _names: dict[str, str] = field(default_factory=dict)  # of the functions that calls were for
+
+    def add(self, role: str, text: str) -> None:
+        """A message of the user, the assistant or the system."""
+        self.tokens += PER_MESSAGE + count_prompt(text)
+        self.tool_result = None
+        if role == "user":
+            self.user_text = text
+            self.turn += 1
+        elif role == "system":
+            self.system_texts.append(text)
+
+    def add_call(self, id: str, name: str, arguments: str) -> None:
+        self.tokens += count_prompt(name + arguments)
+        self.tool_result = None
+        self._names[id] = name
+
+    def add_result(self, id: str, text: str) -> None:
+        """What a function that was called has answered."""
+        self.tokens += PER_MESSAGE + count_prompt(text)
+        self.tool_result = ToolResult(id, self._names.get(id, ""), text)
+
+    def has_call(self, id: str) -> bool:
+        return id in self._names
+
+    def ask(self, model: str, body: Any, functions: Sequence[Offered]) -> Ask:
+        """What is asked with it, with nothing to bound the answer yet."""
+        offered = sum(count_prompt(to_json(function).decode()) for function in functions)
+        system_text = "\n".join(self.system_texts)
+        ask = Ask(model, self.user_text, system_text, self.turn, self.tokens + offered, body, self.tool_result)
+        ask.functions = functions
+        return ask
+
+
+@dataclass(slots=True)
+class Choice:
+    """One of n answers: text or tool calls (id, name, arguments as JSON), the reasoning before it, why it ended."""
+
+    index: int
+    tokens: Sequence[str] = ()
+    tool_calls: Sequence[tuple[str, str, str]] = ()
+    reasoning: Sequence[str] = ()
+    refusal: Sequence[str] = ()
+    finish_reason: str = "stop"
+    stopped_by: str | None = None  # the stop string that was met
+
+    @property
+    def content(self) -> str | None:
+        silent = (self.tool_calls or self.refusal) and not self.tokens
+        return None if silent else "".join(self.tokens)
+
+    @staticmethod
+    def argument_pieces(arguments: str) -> Sequence[str]:
+        return tokenize(arguments)
+
+    def size(self) -> int:
+        """Tokens of this choice, as usage counts them."""
+        said = len(self.tokens) + len(self.reasoning) + len(self.refusal)
+        if not self.tool_calls:
+            return said
+        called = sum(len(tokenize(name)) + len(tokenize(arguments)) for _, name, arguments in self.tool_calls)
+        return said + called
+
+
+@dataclass(slots=True)
+class Completion:
+    """A whole answer; usage is the same streamed or not because both are written from here."""
+
+    id: str
+    created: int  # Unix seconds
+    model: str
+    prompt_tokens: int
+    choices: list[Choice] = field(default_factory=list)
+    fingerprint: str = ""
+    service_tier: str | None = None
+    logprobs: bool = False
+    top_logprobs: int = 0
+    usage: Usage | None = None  # token counts that replace those below
+    pacing: PacingRule | None = None  # of a stream, over the server's
+
+    def spent(self) -> tuple[int, int]:
+        """Tokens of all choices, and how many of them were reasoning; what the reply says of them counts more."""
+        total = reasoning = 0
+        for choice in self.choices:
+            reasoning += len(choice.reasoning)
+            silent = choice.tool_calls or choice.refusal
+            total += choice.size() if silent else len(choice.tokens) + len(choice.reasoning)
+        if (usage := self.usage) is not None:
+            total = total if usage.completion_tokens is None else usage.completion_tokens
+            reasoning = reasoning if usage.reasoning_tokens is None else usage.reasoning_tokens
+        return total, reasoning
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """Those of the prompt that were cached, where a reply says so."""
+        return None if self.usage is None else self.usage.cached_tokens

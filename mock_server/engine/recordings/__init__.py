@@ -1,0 +1,1 @@
+"""Exchanges that were recorded from another server: their files, which of them a request meets, how it is played back."""
