@@ -92,7 +92,6 @@ class Ear:
     def __init__(self, stream: Stream, quiet: Sequence[float]) -> None:
         self.stream = stream
         self.at = 0.0  # seconds heard
-        self.sounded = False  # whether anything was ever loud
         self.question = False
         self._quiet = sorted(quiet)
         self._units: deque[tuple[float, Any]] = deque()  # (peak, samples) that are not heard yet
@@ -185,7 +184,6 @@ class Ear:
             sound.hear(self._before)
             sound.hear(samples)
             sound.loud = sound.count
-            self.sounded = True
             self._find_text(sound)
         else:
             if self._texts and self.at - self._texts[0][1] > BELATED:

@@ -31,11 +31,6 @@ class Hearer:
         """Seconds of audio heard."""
         return self._ear.at
 
-    @property
-    def sounded(self) -> bool:
-        """Whether any of it was louder than silence."""
-        return self._ear.sounded
-
     def hear(self, messages: Sequence[bytes], end: bool) -> list[Event] | Awaitable[list[Event]]:
         """What the next messages say: at once where that is quickly done. Raises ServiceUnavailable."""
         if self._found.hashes:

@@ -21,7 +21,7 @@ STOPPED = 1.0  # seconds without audio after which the client has stopped sendin
 LONGEST_FRAME = 2.0  # seconds of audio that the client may take to send, too, before it counts as stopped
 TURN_ENDS = 1.0  # seconds of silence after which an utterance end is told
 RECORDING = 120.0  # seconds of audio that may be a recording with a name
-MOST_TOLD = 20_000  # characters of one transcript
+MOST_TOLD = 4000  # characters of one transcript, after which it is final
 MOST_WAITING = 10_000  # frames that wait for their instant
 NOTHING: Sequence[Out] = ()
 
@@ -33,9 +33,6 @@ class Hears(Protocol):
 
     @property
     def seconds(self) -> float: ...
-
-    @property
-    def sounded(self) -> bool: ...
 
     def hear(self, messages: Sequence[bytes], end: bool) -> list[Event] | Awaitable[list[Event]]: ...
 
@@ -84,7 +81,7 @@ class TranscriptionSession:
         self._heard = 0.0  # seconds of audio before what is being heard
         self._lasting = 0.0  # seconds of audio that were last heard together
         self._unheard = False  # whether audio came since the last flush
-        self._told: list[str] = []  # texts that the next final has
+        self._told: list[str] = []  # the text that the next final has, if there is to be one
         self._held: list[float] = []  # seconds of sounds of nobody's that may be a recording with a name
         self._interims = 0  # words of the present sound that were told
         self._canned = 0  # words of the canned text that were said
@@ -240,9 +237,9 @@ class TranscriptionSession:
         text = self._edit(text)
         outs = self._grow(text, len(text) + 1) if self._asked.interim else []
         self._interims = 0
-        self._told.append(text)
+        self._told = [join([*self._told, text])]
         self._characters += len(text)
-        if sum(map(len, self._told)) > MOST_TOLD:
+        if len(self._told[0]) > MOST_TOLD:
             outs.append(self._final(speech_final=False))
         return outs
 
@@ -261,7 +258,7 @@ class TranscriptionSession:
         """All that was heard is told: the client has asked for it, or has stopped."""
         self._unheard = False
         outs: list[Out] = []
-        silent = not self._ear.sounded and self._bytes > 0 and not self._told and not self._finals
+        silent = self._bytes > 0 and not self._told and not self._held and not self._finals
         text = self._ear.named() if self._ear.names and (self._held or silent) else None
         if text is not None:
             self._held = []
