@@ -60,7 +60,8 @@ class Worker:
         work = program.ask(function, arguments)
 
         def done(_: "asyncio.Future[Result]") -> None:
-            work.exception()
+            if not work.cancelled():
+                work.exception()  # who asked may have left, so that nobody else looks at it
             self._idle.insert(0, program)
             self._in_programs.give(of)
 
