@@ -95,6 +95,10 @@ class App:
         except OSError as error:
             raise SettingsError(f"--snapshot {path} cannot be read: {error.strerror}.") from None
 
+    def stopping(self) -> None:
+        """The server stops: who watches the journal is let go, so that nobody is waited for."""
+        self.world.ring.end_watches()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.api(scope, receive, send)

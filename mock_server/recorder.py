@@ -61,6 +61,9 @@ class Recorder:
         numbers = [int(path.name[:4]) for path in self._folder.glob("[0-9][0-9][0-9][0-9]-*.json")]
         self._number = max(numbers, default=0)
 
+    def stopping(self) -> None:
+        """The server stops: nothing here watches anything."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             async with self._client():

@@ -458,6 +458,17 @@ def test_in_real_time_transcripts_come_when_their_audio_was_played():
     assert socket.frames[-1]["utterance_end"]
 
 
+def test_in_real_time_a_socket_is_not_idle_while_its_audio_plays():
+    socket = Socket(Listener([Spoken(30.0, 29.0, "Late.", 15.0), Quiet(30.1, 0.1)]), realtime=True)
+
+    socket.feed(AUDIO)
+    socket.run(30.2)
+    assert (socket.texts(), socket.close) == ([("Late.", True), ("", True)], None)  # and the end of the utterance
+    socket.run(41.0)
+
+    assert socket.close == Close(1000)
+
+
 def test_in_real_time_what_is_too_far_ahead_is_refused():
     events = [Spoken(n / 10, 0.1, "a", 15.0) for n in range(20_000)]
     socket = Socket(Listener(events), RAW + "&interim_results=true", realtime=True)

@@ -62,5 +62,8 @@ class Thinner:
             samples = np.concatenate([self._rest, samples])
         whole = len(samples) // self.step * self.step
         self._rest = samples[whole:].copy()
-        thinned: Floats = samples[:whole].reshape(-1, self.step).mean(axis=1, dtype=np.float32)
+        thinned: Floats = samples[0 : whole : self.step].copy()
+        for place in range(1, self.step):  # numpy's mean of short rows takes ten times as long
+            thinned += samples[place : whole : self.step]
+        thinned /= self.step
         return thinned

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from mock_server.audio.compressed import GUESSED, Flac, Mp3, Ogg, frame_of
+from mock_server.audio.compressed import GUESSED, Flac, Ogg
+from mock_server.audio.mp3 import Mp3, frame_of
 from mock_server.audio.opus import Packets, WebM
 from mock_server.audio.packets import G729, SPEEX, Amr, Rated
 from mock_server.audio.pcm import Raw, Riff

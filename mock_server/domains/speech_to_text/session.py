@@ -144,8 +144,7 @@ class TranscriptionSession:
         if self._flushing:
             outs.extend((self._ear.seconds, out) for out in self._flush(then))
         if self._over:
-            self._ear.count(self._characters)
-            return NOTHING
+            return [Work(self._ear.count, self._characters)]
         if then == "CloseStream":
             outs.append((self._ear.seconds, Close()))
         return self._paced(outs, now)
@@ -284,7 +283,7 @@ class TranscriptionSession:
             return min(next_frame, self._fed + SOON)
         if self._unheard or self._told or self._turn_open:
             return min(next_frame, self._fed + STOPPED + self._lasting)
-        return min(next_frame, self._active + self._manner.idle)
+        return next_frame if self._waiting else self._active + self._manner.idle
 
     def tick(self, now: float) -> Sequence[Out]:
         if self._waiting and self._waiting[0][0] <= now:
