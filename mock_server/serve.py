@@ -92,6 +92,7 @@ def quieten() -> None:
     """uvicorn's own lines say nothing about the mock; what goes wrong in an exchange is the journal's to tell."""
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells of each form it cannot read
 
 
 def run(settings: Settings) -> None:

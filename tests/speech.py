@@ -20,6 +20,7 @@ POOLS = (
     "العربيةעברית ",
 )
 needs_espeak = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="needs espeak-ng: apt-get install espeak-ng")
+needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg: apt-get install ffmpeg")
 needs_sox = pytest.mark.skipif(not shutil.which("sox"), reason="needs sox: apt-get install sox libsox-fmt-mp3")
 
 

@@ -4,13 +4,18 @@ import hashlib
 import http.server
 import io
 import json
+import re
 import subprocess
+import sys
 import tempfile
+import wave
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
+import httpx
 import openai
 import pytest
 import telnyx
@@ -64,7 +69,15 @@ def test_what_was_spoken_comes_back_after_resampling(client, format):
     assert client.journal(operation="audio.transcribe")[0]["reply"] == "tones"
 
 
-@pytest.mark.proof
+@pytest.mark.check
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("format", FORMATS)
+def test_200_texts_come_back(client, format):
+    for text in texts(200):
+        assert transcribe(client, speak(client, text, format), "audio") == {"text": text}
+
+
+@pytest.mark.check
 @pytest.mark.timeout(300)
 def test_50_texts_come_back_after_resampling(client):
     for n, text in enumerate(texts(50)):
@@ -268,7 +281,7 @@ def test_stub_refuses_nothing_but_wrong_types(start):
     stub = start(profile="stub")
 
     assert stub.post(PATH, data={"model": "any", "response_format": "srt", "file_url": "x"}).status_code == 200
-    assert stub.post(PATH, files={"file": ("a.txt", b"Example data")}).status_code == 200
+    assert stub.post(PATH, files={"file": ("a.txt", b"Example data")}, data={"model_config": "5"}).status_code == 200
     assert stub.post(PATH, files={"file": (None, "text")}).status_code == 422
 
 
@@ -276,6 +289,38 @@ def test_an_upload_over_the_limit_is_refused(start):
     client = start(max_upload_bytes=50_000)
 
     assert client.post(PATH, files={"file": SILENCE}).status_code == 413
+
+
+@pytest.mark.check
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("name", ["large.wav", "large.pcm"])
+def test_a_file_of_just_under_100_mb_is_not_held_in_memory(name, tmp_path):
+    with wave.open(str(tmp_path / "large.wav"), "wb") as file:
+        file.setparams((1, 2, 48000, 0, "NONE", ""))
+        for _ in range(99):
+            file.writeframes(b"\x12\x34" * 500_000)
+    command = [sys.executable, "-m", "mock_server", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent) as server:
+        url, peak, form = (
+            server.stdout.readline().split(" ready at ")[1].strip(),
+            [0.0],
+            {"headers": {"authorization": "Bearer k"}},
+        )
+        with httpx.Client(timeout=60, **form) as http, ThreadPoolExecutor(1) as threads:
+            http.post(url + PATH, files={"file": ("a.wav", SILENCE)})  # every library is loaded now
+            before = own_memory(server.pid)
+            asked = threads.submit(http.post, url + PATH, files={"file": (name, (tmp_path / "large.wav").open("rb"))})
+            while not asked.done():
+                peak.append(own_memory(server.pid))
+        server.terminate()
+
+    assert asked.result().status_code == 200
+    assert max(peak) - before < 60, "the file has 99 MB"
+
+
+def own_memory(pid: int) -> float:
+    """MB of a process that are not pages of files."""
+    return int(re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
 def test_a_large_file_is_heard_from_disk(client):

@@ -91,26 +91,24 @@ def _measured(file: IO[bytes]) -> tuple[float | None, list[str]]:
             if not 0 < seconds < 1e6:
                 return None, []
             if sound.subtype in ("PCM_16", "ULAW", "ALAW") and sound.frames < MOST_FRAMES:
-                return seconds, _in_samples(sound)
+                return seconds, payload.hidden(_words(sound))
             return seconds, []
     except (soundfile.SoundFileError, RuntimeError, ValueError, OSError):
         return None, []
 
 
-def _in_samples(sound: Any) -> list[str]:
-    """Low bits of the first channel; of G.711 the code words are made again, which gives back the very same."""
+def _words(sound: Any) -> "Iterator[NDArray[Any]]":
+    """Samples of the first channel, block by block; of G.711 the code words are made again, which gives the very same."""
     import numpy as np
     import soundfile
 
-    bits = []
     while len(block := sound.read(BLOCK, dtype="int16", always_2d=True)):
         words = block[:, 0]
         if sound.subtype != "PCM_16":
             out = io.BytesIO()
             soundfile.write(out, words, sound.samplerate, format="RAW", subtype=sound.subtype)
             words = np.frombuffer(out.getvalue(), dtype=np.uint8)
-        bits.append((words & 1).astype(np.uint8))
-    return payload.hidden(np.concatenate(bits)) if bits else []
+        yield words
 
 
 def _in_raw(data: Any) -> list[str]:

@@ -5,9 +5,10 @@ Either way what is kept is the text's UTF-8, deflated where that is shorter, and
 
 import base64
 import binascii
+import itertools
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ IN_CONTAINER = re.compile(re.escape(MARK) + rb"([A-Za-z0-9+/=]{8,200000});")
 MAGIC = b"\xa7TAM\x1b\xd2"
 HEAD = len(MAGIC) + 4
 MOST = 64 * 1024  # bytes of text, packed or not: more is not ours
+LONGEST = 8 * (HEAD + MOST)  # bits that a text takes
 MOST_STREAMED = 24 * 1024  # the same of a stream, which is kept while it comes: the longest text of ours fits
 BLOCK = 1 << 20  # samples looked at in one go
 
@@ -81,20 +83,24 @@ def hide(words: "NDArray[Any]", text: str) -> None:
     words[: len(bits)] = (words[: len(bits)] & ~np.array(1, dtype=words.dtype)) | bits.astype(words.dtype)
 
 
-def hidden(words: "NDArray[Any]") -> list[str]:
-    """Every text in the low bits of `words`, in order, wherever each begins."""
+def hidden(words: "NDArray[Any] | Iterable[NDArray[Any]]") -> list[str]:
+    """Every text in the low bits of `words`, in order, wherever each begins. They may come in blocks, which are not kept."""
     import numpy as np
 
     magic = np.unpackbits(np.frombuffer(MAGIC, dtype=np.uint8)).tobytes()
     found: list[str] = []
-    for place in _places(words, magic):
-        head = _bytes(words[place + len(magic) : place + len(magic) + 32])
-        length = int.from_bytes(head, "big")
-        start = place + len(magic) + 32
-        if len(head) == 4 and length <= MOST:
-            text = unpack(_bytes(words[start : start + 8 * length]))
+    held = np.zeros(0, dtype=np.uint8)  # bits whose texts may go on in the next block
+    for block in itertools.chain(_blocks(words), [None]):
+        held = held if block is None else np.concatenate([held, (block & 1).astype(np.uint8)])
+        whole = max(len(held) - LONGEST, 0) if block is not None else len(held)
+        bits = held.tobytes()
+        place = bits.find(magic)
+        while 0 <= place < whole:
+            text = _text(held[place + len(magic) :])
             if text is not None:
                 found.append(text)
+            place = bits.find(magic, place + 1)
+        held = held[whole:]
     return found
 
 
@@ -138,18 +144,25 @@ class Finder:
         self._before += count
 
 
-def _places(words: "NDArray[Any]", magic: bytes) -> Iterator[int]:
+def _blocks(words: "NDArray[Any] | Iterable[NDArray[Any]]") -> "Iterator[NDArray[Any]]":
     import numpy as np
 
-    for block in range(0, len(words), BLOCK):
-        bits = (words[block : block + BLOCK + len(magic) - 1] & 1).astype(np.uint8).tobytes()
-        at = bits.find(magic)
-        while at >= 0:
-            yield block + at
-            at = bits.find(magic, at + 1)
+    if isinstance(words, np.ndarray):
+        yield from (words[start : start + BLOCK] for start in range(0, len(words), BLOCK))
+    else:
+        yield from words
+
+
+def _text(bits: "NDArray[np.uint8]") -> str | None:
+    """The text that begins with its length."""
+    head = _bytes(bits[:32])
+    length = int.from_bytes(head, "big")
+    if len(head) != 4 or length > MOST:
+        return None
+    return unpack(_bytes(bits[32 : 32 + 8 * length]))
 
 
 def _bytes(words: "NDArray[np.uint8]") -> bytes:
     import numpy as np
 
-    return np.packbits((words & 1).astype(np.uint8)).tobytes() if len(words) % 8 == 0 else b""
+    return np.packbits(words).tobytes() if len(words) % 8 == 0 else b""

@@ -1,6 +1,6 @@
 """The text of documents: PDF, HTML, JSON, CSV and plain text; anything else is taken for text.
 
-Also a program, which worker.py runs beside the server: a document may be large or hostile, and parsing it holds the
+Pure, and run in a program beside the server (program.py): a document may be large or hostile, and parsing it holds the
 interpreter. So this file imports nothing of ours, and its libraries where they are needed.
 """
 
@@ -8,18 +8,17 @@ import csv
 import io
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser
 
 Mode = Literal["text", "prose"]
+QUICK = 8 * 1024  # bytes of a document that may be read on the loop
 MOST_PAGES = 5000
 MOST_TEXT = 20_000_000  # characters of a document that are read; the rest is left
-MEMORY = 2 * 1024**3  # bytes that the program may take
 BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 BLOCKS = frozenset(
     {
@@ -42,6 +41,11 @@ UNSEEN = ["script", "style", "noscript", "template", "svg", "iframe"]
 
 class Unreadable(ValueError):
     """A document that cannot be read: one sentence for a person."""
+
+
+def is_quick(name: str, data: bytes) -> bool:
+    """Whether reading a document takes next to no time: a small one, unless it is a PDF."""
+    return len(data) <= QUICK and not (name.lower().endswith(".pdf") or data.startswith(b"%PDF-"))
 
 
 def load_text(name: str, data: bytes, mode: Mode = "text") -> list[str]:
@@ -200,30 +204,3 @@ def _named(names: list[str], row: list[str]) -> Iterator[str]:
         name = names[place].strip() if place < len(names) else ""
         if field.strip():
             yield f"{name}: {field.strip()}" if name else field.strip()
-
-
-def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Load one document after another: a line {name, mode, size}, its bytes; back a line {sizes} and the parts, or {error}."""
-    while line := requests.readline():
-        asked = json.loads(line)
-        answer: dict[str, Any]
-        parts: list[bytes] = []
-        try:
-            parts = [part.encode() for part in load_text(asked["name"], requests.read(asked["size"]), asked["mode"])]
-            answer = {"sizes": [len(part) for part in parts]}
-        except Unreadable as error:
-            answer = {"error": str(error)}
-        except MemoryError:
-            answer = {"error": "The document is too large when unpacked."}
-        answers.write(json.dumps(answer).encode() + b"\n" + b"".join(parts))
-        answers.flush()
-
-
-if __name__ == "__main__":
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    except (ImportError, OSError, ValueError):
-        pass  # Windows and macOS have no such limit
-    serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -5,6 +5,7 @@ endpoint behind the same guard and give the same bytes, which tests/test_lean_ro
 """
 
 import functools
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Protocol
 
@@ -27,6 +28,8 @@ from mock_server.engine.exchange import Exchange
 
 # Complaints about a number beyond a bound.
 BOUNDS = frozenset({"greater_than_equal", "greater_than", "less_than_equal", "less_than"})
+# How pydantic calls a type that has bounds, where it is one of several.
+BOUNDED = re.compile(r"(?:list\[)*constrained-(?:str|int|float)\]*")
 Endpoint = Callable[..., Awaitable[Any]]
 
 
@@ -262,4 +265,9 @@ def _check_content_type(exchange: Exchange, body: bytes) -> None:
 def _invalid(errors: Sequence[Any]) -> Invalid | InvalidJson:
     if any(e["type"] == "json_invalid" for e in errors):
         return InvalidJson()
-    return Invalid([Issue(tuple(e["loc"]), e["msg"], e["type"]) for e in errors])
+    return Invalid([Issue(tuple(map(_place, e["loc"])), e["msg"], e["type"]) for e in errors])
+
+
+def _place(part: str | int) -> str | int:
+    """A part of where an error is: which of several types was tried goes by the type's own name, whatever we add to it."""
+    return part.replace("constrained-", "") if isinstance(part, str) and BOUNDED.fullmatch(part) else part

@@ -39,7 +39,7 @@ from mock_server.base.errors import ServiceUnavailable
 Statement = TypeVar("Statement", Select[Any], Update, Delete)
 ACCOUNT: BindParameter[Any] = bindparam("account")
 VERSION = 1  # of the tables; a file of another version is refused
-LOCKED_MS = 1000  # how long a lock of another process is waited for: the whole server waits
+LOCKED_MS = 200  # how long a lock of another process is waited for: the whole server waits
 # Ours to mend rather than trouble with the database.
 MISTAKES = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.NotSupportedError)
 

@@ -1,121 +1,91 @@
-"""What would hold up the loop: work of more than a few milliseconds, one piece at a time, beside it.
+"""What would hold up the loop: work of more than a few milliseconds, beside it.
 
-Documents are read by a program of their own (loaders.py), which is ended when it takes too long: a thread would starve
-the loop of the interpreter, and could not be ended.
+In a thread what leaves the interpreter to others while it works (audio, hashing, files). In a program of ours what does
+not: documents, sentences, vectors. A program can also be ended, which what takes too long is. There are PLACES of each,
+and accounts take turns at them.
 """
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from mock_server.base.errors import ServiceUnavailable
-from mock_server.engine.loaders import Mode, Unreadable, load_text
+from mock_server.engine.loaders import Mode, Unreadable, is_quick, load_text
+from mock_server.engine.program import Program
+from mock_server.engine.turns import Turns
 
 Result = TypeVar("Result")
 LONGEST = 60.0
-MOST_WAITING = 1000
-SMALL = 8 * 1024  # bytes of a document that is read at once, unless it is a PDF
+PLACES = 2
 
 
 class Worker:
-    """One thread for what takes longer, and one program for documents; both begun when first needed.
+    """Threads and programs for what takes longer; each begun when first needed.
 
-    `longest`: seconds of the machine's time that one document may take.
+    `longest`: seconds of the machine's time that one piece of work in a program may take.
     """
 
     def __init__(self, longest: float = LONGEST) -> None:
         self.longest = longest
-        self._waiting = 0
-        self._threads = ThreadPoolExecutor(1, "worker")
-        self._loading = ThreadPoolExecutor(1, "loader")  # which waits for the program, and for nothing else
-        self._loader: subprocess.Popen[bytes] | None = None
-        self._turn: asyncio.Lock | None = None
+        self._threads = ThreadPoolExecutor(PLACES, "worker")
+        self._in_threads, self._in_programs = Turns(PLACES), Turns(PLACES)
+        self._programs = [Program() for _ in range(PLACES)]
+        self._idle = list(self._programs)
 
-    async def run(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        """`work(*arguments)` in the thread, after what was asked for before. It must not touch the store.
+    async def run(self, work: Callable[..., Result], *arguments: Any, of: str = "") -> Result:
+        """`work(*arguments)` in a thread, in the turn of the account `of`. It must not touch the store.
 
-        Raises ServiceUnavailable when too much is waiting already.
+        Raises ServiceUnavailable.
         """
-        if self._waiting >= MOST_WAITING:
-            raise ServiceUnavailable
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-        finally:
-            self._waiting -= 1
+        await self._in_threads.take(of)
+        loop = asyncio.get_running_loop()
 
-    async def text(self, name: str, data: bytes, mode: Mode = "text") -> list[str]:
-        """The text of a document, as `loaders.load_text` gives it. Raises Unreadable, also for one that takes too long."""
-        if len(data) <= SMALL and not (name.lower().endswith(".pdf") or data.startswith(b"%PDF-")):
-            return load_text(name, data, mode)
-        if self._turn is None:
-            self._turn = asyncio.Lock()
-        async with self._turn:
-            work = asyncio.get_running_loop().run_in_executor(self._loading, self._load, name, data, mode)
+        def done(_: "Future[Result]") -> None:
             try:
-                done, _ = await asyncio.wait({work}, timeout=self.longest)
-            finally:
-                if not work.done():
-                    self._end_loader()  # whereupon the thread finds its pipe closed
-            if not done:
-                await asyncio.wait({work})
-                work.exception()
-                raise Unreadable(f"The document takes longer than {self.longest:g} seconds to read.")
-            return work.result()
+                loop.call_soon_threadsafe(self._in_threads.give, of)
+            except RuntimeError:
+                pass  # the loop has ended meanwhile
 
-    def _load(self, name: str, data: bytes, mode: Mode) -> list[str]:
+        future = self._threads.submit(work, *arguments)
+        future.add_done_callback(done)  # not before: who asked may have left
+        return await asyncio.wrap_future(future)
+
+    async def call(self, function: Callable[..., Result], *arguments: Any, of: str = "") -> Result:
+        """`function(*arguments)` in a program: a function of a module of ours that is quick to import.
+
+        Raises Unreadable, also for what takes too long or too much memory, and ServiceUnavailable.
+        """
+        await self._in_programs.take(of)
+        program = self._idle.pop(0)
+        work = program.ask(function, arguments)
+
+        def done(_: "asyncio.Future[Result]") -> None:
+            if not work.cancelled():
+                work.exception()  # who asked may have left, so that nobody else looks at it
+            self._idle.insert(0, program)
+            self._in_programs.give(of)
+
+        work.add_done_callback(done)
         try:
-            loader = self._begun()
-        except OSError as error:
-            raise Unreadable(f"The document cannot be read: {error.strerror}.") from None
-        try:
-            assert loader.stdin is not None and loader.stdout is not None
-            loader.stdin.write(json.dumps({"name": name, "mode": mode, "size": len(data)}).encode() + b"\n")
-            loader.stdin.write(data)
-            loader.stdin.flush()
-            answer = json.loads(loader.stdout.readline())
-            parts = [loader.stdout.read(size) for size in answer.get("sizes", ())]
-            if [len(part) for part in parts] != answer.get("sizes", []):
-                raise EOFError
-        except (OSError, ValueError, EOFError):
-            loader.kill()
-            loader.wait()
-            raise Unreadable("The document is too large, or what reads it has ended.") from None
-        if "error" in answer:
-            raise Unreadable(answer["error"])
-        return [part.decode() for part in parts]
+            finished, _ = await asyncio.wait({work}, timeout=self.longest)
+        finally:
+            if not work.done():
+                program.end()  # whereupon the thread finds its pipe closed
+        if not finished:
+            await asyncio.wait({work})
+            raise Unreadable(f"The document takes longer than {self.longest:g} seconds to read.")
+        result: Result = work.result()
+        return result
 
-    def _begun(self) -> "subprocess.Popen[bytes]":
-        if self._loader is None or self._loader.poll() is not None:
-            program = Path(__file__).with_name("loaders.py")
-            # -P: the program's own folder is not where it imports from.
-            self._loader = subprocess.Popen(
-                [sys.executable, "-P", str(program)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        return self._loader
-
-    def _end_loader(self) -> None:
-        loader = self._loader
-        if loader is not None:
-            loader.kill()
+    async def text(self, name: str, data: bytes, mode: Mode = "text", of: str = "") -> list[str]:
+        """The text of a document, as `loaders.load_text` gives it. Raises Unreadable and ServiceUnavailable."""
+        if is_quick(name, data):
+            return load_text(name, data, mode)
+        return await self.call(load_text, name, data, mode, of=of)
 
     def close(self) -> None:
-        self._end_loader()
+        for program in self._programs:
+            program.end()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._loading.shutdown(wait=True, cancel_futures=True)
-        if self._loader is not None:
-            for pipe in (self._loader.stdin, self._loader.stdout):
-                try:
-                    if pipe is not None:
-                        pipe.close()
-                except OSError:
-                    pass  # it ended with bytes still on their way
-            self._loader.wait()
+        for program in self._programs:
+            program.close()

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from functools import partial
 from pathlib import PurePosixPath
 from typing import IO
 
@@ -26,13 +25,14 @@ async def transcript(world: World, account: Account, name: str, data: bytes) -> 
     """What an object of a bucket says."""
     world.create_tables()  # of rooms that nobody may have entered yet
     file = io.BytesIO(data)
-    heard, sha256 = await hear(world, file, name)
+    heard, sha256 = await hear(world, account, file, name)
     return (await tell(world, account, name, file, heard, sha256))[1]
 
 
-async def hear(world: World, file: IO[bytes], name: str) -> tuple[Heard, str]:
+async def hear(world: World, account: Account, file: IO[bytes], name: str) -> tuple[Heard, str]:
     """What the audio carries, and its SHA-256 where a fixture asks for one."""
-    return await world.worker.run(partial(_read, file, RAW.get(ending(name)), transcripts.read(world).hashes))
+    kind, hashes = RAW.get(ending(name)), transcripts.read(world).hashes
+    return await world.worker.run(_read, file, kind, hashes, of=account.id)
 
 
 async def tell(
@@ -47,7 +47,7 @@ async def tell(
         return "transcript", text
     known = text_to_speech.known(world.store, account.id) if file is not None and heard.seconds else []
     if known and file is not None:
-        texts = await world.worker.run(partial(hearing.recognise, file, known))
+        texts = await world.worker.run(hearing.recognise, file, known, of=account.id)
         if texts:
             return "tones", hearing.join(texts)
     return "canned", fixtures.canned(heard.seconds)

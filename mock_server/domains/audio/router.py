@@ -35,14 +35,14 @@ async def transcribe(
     response_format: Annotated[str, Form(json_schema_extra={"enum": ["json", "verbose_json"]})] = "json",
     granularities: Annotated[list[str] | None, Form(alias="timestamp_granularities[]")] = None,
     language: Annotated[str | None, Form()] = None,
-    configuration: Annotated[str | None, Form(alias="model_config", description="A JSON object.")] = None,
+    configuration: Annotated[str | None, Form(alias="model_config", json_schema_extra=wire.CONFIG)] = None,
 ) -> Response:
     """Transcribe speech to text, consistent with the OpenAI Transcription API. One of `file` and `file_url` is needed."""
     kind = request.headers.get("content-type", FORMS[0]).partition(";")[0].strip().lower()
     if kind not in FORMS:
         raise UnsupportedMediaType("The body must be sent as multipart/form-data.")
     form = (await request.form()).multi_items()  # parsed already; model_config comes in three spellings
-    config = wire.config(form)
+    config = wire.config(form, call.quirk("requests_mended"))
     asked = service.Request(
         file=file.file if file else None,
         file_url=file_url,

@@ -126,7 +126,7 @@ async def _heard(call: Call, request: Request) -> Transcript:
         file = await _fetched(call, request)
     heard, sha256 = Heard((), None), ""
     if file is not None:
-        heard, sha256 = await listening.hear(call.world, file, request.name)
+        heard, sha256 = await listening.hear(call.world, call.account, file, request.name)
     if (scripted := _scripted(call, request, heard.seconds)) is not None:
         return scripted
     how, text = await listening.tell(call.world, call.account, request.name, file, heard, sha256)

@@ -20,6 +20,7 @@ MODELS = (WHISPER, *DEEPGRAM, *sorted(TEXT_ONLY), "reson8/prerecorded")
 CONFIGURABLE = (*DEEPGRAM, "reson8/prerecorded")  # take a model_config
 # Keys of model_config that bring `words`.
 WITH_WORDS = ("words", "diarize", "utterances", "utterance", "smart_format", "punctuate", "numerals", "multichannel")
+CONFIG: dict[str, Any] = {"contentMediaType": "application/json", "contentSchema": {"type": "object"}}
 LONGEST_CONFIG = 10_000  # characters
 KEY = re.compile(r"model_config\[([^\[\]]{1,100})\](\[\])?")
 SENTENCES = re.compile(r"[^.!?。！？\n]+[.!?。！？\n]*\s*|[.!?。！？\n]+\s*")  # noqa: RUF001  full-width marks are meant
@@ -50,14 +51,21 @@ class TranscriptionAnswer(BaseModel):
     words: list[Word] = []
 
 
-def config(form: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """`model_config` of a form: JSON, bracketed parts, or a Python dict's repr. Raises Invalid."""
+def config(form: Iterable[tuple[str, Any]], lenient: bool = False) -> dict[str, Any]:
+    """`model_config` of a form: JSON, bracketed parts, or a Python dict's repr.
+
+    Raises Invalid for what is none of these; where `lenient` it is passed over.
+    """
     whole: dict[str, Any] = {}
     for name, value in form:
         if not isinstance(value, str):
             continue
         if name == "model_config":
-            whole.update(_parsed(value))
+            try:
+                whole.update(_parsed(value))
+            except Invalid:
+                if not lenient:
+                    raise
         elif match := KEY.fullmatch(name):
             if match[2]:
                 listed = whole.setdefault(match[1], [])

@@ -9,8 +9,8 @@ from typing import Any
 from starlette.responses import Response
 
 from mock_server.domains.buckets import service, wire
+from mock_server.domains.buckets.content import Object
 from mock_server.domains.buckets.errors import InvalidArgument
-from mock_server.domains.buckets.service import Object
 from mock_server.world import Call
 
 MOST = 1000

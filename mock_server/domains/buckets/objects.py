@@ -7,7 +7,8 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from mock_server.base.errors import TooLarge
-from mock_server.domains.buckets import listing, service, uploads, wire
+from mock_server.domains.buckets import content, listing, service, uploads, wire
+from mock_server.domains.buckets.content import Object
 from mock_server.domains.buckets.errors import (
     InvalidArgument,
     InvalidRange,
@@ -16,7 +17,6 @@ from mock_server.domains.buckets.errors import (
     NoSuchKey,
     PreconditionFailed,
 )
-from mock_server.domains.buckets.service import Object
 from mock_server.domains.buckets.wire import Body
 from mock_server.engine.answers import Chunks, Ready
 from mock_server.engine.blobs import Writer
@@ -101,7 +101,7 @@ def get(call: Call, bucket: str, key: str, query: Mapping[str, str], head: bool 
     if wanted is not None:
         (start, stop), status = wanted, 206
         headers.append((b"content-range", b"bytes %d-%d/%d" % (start, stop - 1, found.size)))
-    chunks = () if head else service.chunks(call.world, call.account, found, start, stop)
+    chunks = () if head else content.chunks(call.world, call.account, found, start, stop)
     return Chunks(chunks, stop - start, status, headers)
 
 

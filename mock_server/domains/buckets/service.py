@@ -5,19 +5,18 @@ folders (layers.py). What writes opens its own transaction, since files go befor
 """
 
 import heapq
-import io
 import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import md5
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from mock_server.domains.buckets import layers
+from mock_server.domains.buckets import content, layers
+from mock_server.domains.buckets.content import Object, chunks, read
 from mock_server.domains.buckets.errors import (
     BucketNotEmpty,
     InvalidBucketName,
@@ -29,10 +28,14 @@ from mock_server.domains.buckets.errors import (
 from mock_server.domains.buckets.tables import BUCKET, OBJECT
 from mock_server.engine.accounts import Account
 from mock_server.engine.blobs import Writer
-from mock_server.engine.pieces import read_file
 from mock_server.engine.store import Prepared, mine
 from mock_server.world import World
 
+# What an object is and what reads its bytes is for other rooms, too.
+__all__ = [
+    "Object", "buckets", "changes", "check_key", "chunks", "create_bucket", "delete_bucket", "delete_objects", "exists",
+    "get_object", "list_objects", "milliseconds", "put_object", "put_pieces", "put_row", "put_written", "read", "walk",
+]  # fmt: skip
 MOST_BUCKETS = 100
 LONGEST_KEY = 1024  # bytes
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -46,31 +49,16 @@ FIND_BUCKET = Prepared(
 ALL_BUCKETS = Prepared(mine(select(MADE.name, MADE.layered, MADE.deleted, MADE.created_at), BUCKET))
 PUT_BUCKET = Prepared(insert(BUCKET).prefix_with("OR REPLACE"))
 DELETE_BUCKET = Prepared(mine(delete(BUCKET), BUCKET).where(MADE.name == bindparam("name")))
-SHOWN = (ROW.key, ROW.deleted, ROW.size, ROW.etag, ROW.headers, ROW.pieces, ROW.updated_at)
-FIND = Prepared(mine(select(*SHOWN), OBJECT).where(OF_BUCKET, ROW.key == bindparam("key")))
+FIND = Prepared(mine(select(*content.SHOWN), OBJECT).where(OF_BUCKET, ROW.key == bindparam("key")))
 FROM = Prepared(
-    mine(select(*SHOWN), OBJECT).where(OF_BUCKET, ROW.key >= bindparam("start")).order_by(ROW.key).limit(AT_ONCE)
+    mine(select(*content.SHOWN), OBJECT)
+    .where(OF_BUCKET, ROW.key >= bindparam("start"))
+    .order_by(ROW.key)
+    .limit(AT_ONCE)
 )
 PUT = Prepared(insert(OBJECT).prefix_with("OR REPLACE"))
 DELETE = Prepared(mine(delete(OBJECT), OBJECT).where(OF_BUCKET, ROW.key == bindparam("key")))
 DELETE_ALL = Prepared(mine(delete(OBJECT), OBJECT).where(OF_BUCKET))
-
-
-@dataclass(frozen=True, slots=True)
-class Object:
-    """An object's particulars, and where its bytes are. `updated_at` in milliseconds; `headers` as GET gives them back."""
-
-    key: str
-    size: int
-    etag: str  # without the quotes
-    headers: Mapping[str, str]
-    updated_at: int
-    pieces: Sequence[tuple[str, int]] | None  # names in world.blobs and sizes; None for a file of a read-only folder
-    file: layers.LayerFile | None = None
-
-    @property
-    def content_type(self) -> str:
-        return self.headers.get("content-type", layers.FALLBACK)
 
 
 def exists(world: World, account: Account, bucket: str) -> bool:
@@ -116,35 +104,11 @@ def get_object(world: World, account: Account, bucket: str, key: str) -> Object:
     if row is not None:
         if row[1]:
             raise NoSuchKey
-        return _object(row)
+        return content.of_row(row)
     file = layers.file(world, bucket, key) if layered else None
     if file is None:
         raise NoSuchKey
-    return _of_file(key, file)
-
-
-def read(world: World, account: Account, found: Object) -> bytes:
-    """All bytes of an object. Raises NoSuchKey when they are gone."""
-    whole = io.BytesIO()  # in small steps: joining would hold the interpreter for as long as all of it takes
-    for chunk in chunks(world, account, found):
-        whole.write(chunk)
-    return whole.getvalue()
-
-
-def chunks(world: World, account: Account, found: Object, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """An object's bytes from `start` up to `stop`, a chunk at a time, the first opened at once. Raises NoSuchKey."""
-    stop = found.size if stop is None else min(stop, found.size)
-    opened = []
-    try:
-        if found.file is not None:
-            return read_file(found.file.path, start, stop)
-        for name, size in found.pieces or ():
-            if start < size and stop > 0:
-                opened.append(world.blobs.read(account.id, name, max(start, 0), min(stop, size)))
-            start, stop = start - size, stop - size
-    except OSError:
-        raise NoSuchKey("The bytes of this object are gone.") from None
-    return (chunk for piece in opened for chunk in piece)
+    return content.of_file(key, file)
 
 
 def put_object(
@@ -203,7 +167,7 @@ def put_row(
         PUT, account=account.id, bucket=bucket, key=key, n=store.number(transaction, account.id, _changed(bucket)),
         deleted=False, size=size, etag=etag, headers=json.dumps(dict(headers)), pieces=json.dumps(pieces), updated_at=now,
     )  # fmt: skip
-    return Object(key, size, etag, headers, now, pieces), _names(before)
+    return Object(key, size, etag, headers, now, pieces), content.names(before)
 
 
 def delete_objects(world: World, account: Account, bucket: str, keys: Sequence[str]) -> None:
@@ -222,7 +186,7 @@ def delete_objects(world: World, account: Account, bucket: str, keys: Sequence[s
                 )  # fmt: skip
             if before or hides:
                 store.number(transaction, account.id, _changed(bucket))
-            gone += _names(before)
+            gone += content.names(before)
     world.blobs.remove(account.id, gone)
 
 
@@ -272,11 +236,11 @@ def walk(world: World, account: Account, bucket: str, prefix: str = "", start: s
         last = key
         if kind:
             try:
-                yield _of_file(key, found)
+                yield content.of_file(key, found)
             except NoSuchKey:
                 continue  # unreadable, or gone since
         elif not found[1]:
-            yield _object(found)
+            yield content.of_row(found)
 
 
 def _rows(world: World, account: Account, bucket: str, start: str) -> Iterator[Any]:
@@ -298,24 +262,6 @@ def _layered(world: World, account: Account, bucket: str) -> bool:
     if not layers.has(world, bucket):
         raise NoSuchBucket
     return True
-
-
-def _object(row: Any) -> Object:
-    key, _, size, etag, headers, pieces, updated_at = row
-    return Object(key, size, etag, json.loads(headers), updated_at, [tuple(piece) for piece in json.loads(pieces)])
-
-
-def _of_file(key: str, file: layers.LayerFile) -> Object:
-    try:
-        etag = file.etag()
-    except OSError:
-        raise NoSuchKey("The bytes of this object cannot be read.") from None
-    return Object(key, file.size, etag, json.loads(file.headers()), file.updated_at, None, file)
-
-
-def _names(row: Any) -> list[str]:
-    """The names of a row's bytes."""
-    return [] if row is None else [name for name, _ in json.loads(row[5])]
 
 
 def check_key(key: str) -> None:

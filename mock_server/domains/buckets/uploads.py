@@ -9,6 +9,7 @@ from itertools import pairwise
 from sqlalchemy import bindparam, delete, insert, select
 
 from mock_server.domains.buckets import service
+from mock_server.domains.buckets.content import Object
 from mock_server.domains.buckets.errors import (
     EntityTooSmall,
     InvalidArgument,
@@ -17,7 +18,6 @@ from mock_server.domains.buckets.errors import (
     NoSuchBucket,
     NoSuchUpload,
 )
-from mock_server.domains.buckets.service import Object
 from mock_server.domains.buckets.tables import PART, UPLOAD
 from mock_server.engine.accounts import Account
 from mock_server.engine.blobs import Writer

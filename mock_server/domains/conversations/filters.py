@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select
 
 from mock_server.domains.conversations.tables import CONVERSATION, METADATA
-from mock_server.engine.filters import PLUS, Condition, Group, Path, Term, Where
+from mock_server.engine.conditions import PLUS, Condition, Group, Path, Term, Where
 from mock_server.engine.store import mine
 
 ROW, PAIR = CONVERSATION.c, METADATA.c

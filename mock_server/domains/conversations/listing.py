@@ -10,7 +10,7 @@ from mock_server.domains.conversations import filters
 from mock_server.domains.conversations.service import KIND, PAIR, ROW, SHOWN
 from mock_server.domains.conversations.tables import CONVERSATION, METADATA
 from mock_server.engine import filters as syntax
-from mock_server.engine.filters import Condition, Group, Term
+from mock_server.engine.conditions import Condition, Group, Term
 from mock_server.engine.paging import asked
 from mock_server.engine.store import mine
 from mock_server.world import Call

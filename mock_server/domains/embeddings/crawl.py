@@ -8,10 +8,12 @@ import re
 from dataclasses import dataclass
 from mimetypes import guess_type
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from mock_server.domains.embeddings import links
+from mock_server.engine.accounts import Account
 from mock_server.engine.egress import EgressError
-from mock_server.engine.loaders import Unreadable, decode, parse_html
+from mock_server.engine.loaders import Unreadable
 from mock_server.world import World, shipped_fixtures
 
 LEVELS = 5
@@ -48,16 +50,6 @@ class Page:
         return f"{parts.netloc}/{path}"
 
 
-def is_web(url: str) -> bool:
-    """Whether it is an http or https URL with a host."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
     """What became of a crawl: the pages, the first one first, and why others could not be had, by their URLs."""
@@ -66,17 +58,17 @@ class Site:
     missing: dict[str, str]
 
 
-async def site(world: World, url: str) -> Site:
+async def site(world: World, account: Account, url: str) -> Site:
     """The pages of a site. Raises Unreachable."""
     started = world.clock.machine.monotonic()
-    first = await _fetch(world, _plain(url))
-    found, seen, size = [first], {_plain(url), first.url}, len(first.body)
+    first = await _fetch(world, links.plain(url))
+    found, seen, size = [first], {links.plain(url), first.url}, len(first.body)
     level = [first]
     missing: dict[str, str] = {}
     for _ in range(LEVELS):
         following: list[Page] = []
         for page in level:
-            for link in await _links(world, page):
+            for link in await _links(world, account, page):
                 if link in seen or not _same_site(link, first.url):
                     continue
                 if len(found) + len(missing) >= MOST_PAGES or world.clock.machine.monotonic() - started > LONGEST:
@@ -113,7 +105,7 @@ async def _fetch(world: World, url: str) -> Page:
     kind = answer.headers.get("content-type", "text/html").partition(";")[0].strip().lower()
     if kind not in KEPT:
         raise Unreachable(f"{url[:200]} is of the type {kind[:100]}, which is not embedded.")
-    return Page(_plain(answer.url), kind, answer.body)
+    return Page(links.plain(answer.url), kind, answer.body)
 
 
 def _site(world: World, host: str) -> Path | None:
@@ -139,40 +131,15 @@ def _canned(site: Path, url: str) -> Page:
     raise Unreachable(f"There is no canned page for {url[:200]} in fixtures/sites/{site.name}.")
 
 
-async def _links(world: World, page: Page) -> list[str]:
+async def _links(world: World, account: Account, page: Page) -> list[str]:
     if page.content_type not in HTML:
         return []
-    if len(page.body) <= SMALL:
-        return links(page.url, page.body)
-    return await world.worker.run(links, page.url, page.body)
-
-
-def links(url: str, body: bytes) -> list[str]:
-    """Where a page's links lead, each once, in their order."""
     try:
-        tree = parse_html(decode(body))
+        if len(page.body) <= SMALL:
+            return links.found(page.url, page.body)
+        return await world.worker.call(links.found, page.url, page.body, of=account.id)
     except Unreadable:
-        return []
-    base = tree.css_first("base[href]")
-    try:
-        url = urljoin(url, (base.attributes.get("href") or "") if base is not None else "")
-    except ValueError:
-        pass
-    found: dict[str, None] = {}
-    for node in tree.css("a[href]"):
-        try:
-            target = urljoin(url, (node.attributes.get("href") or "").strip())
-        except ValueError:
-            continue
-        if is_web(target):
-            found[_plain(target)] = None
-    return list(found)
-
-
-def _plain(url: str) -> str:
-    """The URL without what names no other page: a fragment, an upper-case host, an empty path."""
-    parts = urlsplit(url)
-    return SplitResult(parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", parts.query, "").geturl()
+        return []  # as embedding the page will tell
 
 
 def _same_site(url: str, other: str) -> bool:

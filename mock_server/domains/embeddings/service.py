@@ -13,10 +13,11 @@ from mock_server.base.embedding import embed
 from mock_server.base.errors import BadRequest, NotFound
 from mock_server.base.jobs import EMBEDDING
 from mock_server.domains.buckets import service as buckets
-from mock_server.domains.embeddings import chunks, crawl, tasks, tracking
+from mock_server.domains.embeddings import chunks, links, tasks, tracking
 from mock_server.domains.embeddings.tables import BUCKET, CHUNK, FILE
 from mock_server.domains.embeddings.wire import EmbedRequest, EmbedUrlRequest
 from mock_server.engine.accounts import Account
+from mock_server.engine.loaders import Unreadable
 from mock_server.engine.store import Prepared, mine
 from mock_server.engine.vectors import Found, merged
 from mock_server.world import Call, World
@@ -69,7 +70,7 @@ def create(call: Call, request: EmbedRequest) -> dict[str, Any]:
 
 def create_from_url(call: Call, request: EmbedUrlRequest) -> dict[str, Any]:
     """Begin to load a web site into a bucket and embed it. The task as the API tells it. Raises BadRequest and NotFound."""
-    if not crawl.is_web(request.url) and not call.quirk("requests_mended"):
+    if not links.is_web(request.url) and not call.quirk("requests_mended"):
         raise BadRequest("url is not an http or https URL.", source={"pointer": "/url"})
     row = call.world.store.one(tracking.HOW, account=call.account.id, bucket=request.bucket_name)
     return _create(call, request.bucket_name, request.url, tracking.How(*row[:4]) if row else USUAL)
@@ -242,8 +243,7 @@ async def search(world: World, account: Account, bucket: str, query: str, most: 
     row = world.store.one(FIND, account=whose.id, bucket=bucket)
     if row is None or not is_ready(world, whose, bucket):
         raise NotFound(f"The bucket '{bucket[:100]}' is not embedded yet.", source={"pointer": "/bucket_name"})
-    arguments = (query, chunks.DIMENSIONS, row[2])
-    vector = embed(*arguments) if len(query) <= LONG_QUERY else await world.worker.run(embed, *arguments)
+    vector = await _vector(world, account, query, row[2])
     most = min(most, MOST_FOUND)
     found: list[Found] = []
     for block in list((await tracking.matrix_of(world, whose, bucket)).blocks):
@@ -251,6 +251,16 @@ async def search(world: World, account: Account, bucket: str, query: str, most: 
         await world.clock.turn()
     hits = (_hit(world, whose, bucket, row[2], one) for one in merged(found, most))
     return [hit for hit in hits if hit is not None]
+
+
+async def _vector(world: World, account: Account, query: str, model: str) -> list[float]:
+    """Raises BadRequest."""
+    if len(query) <= LONG_QUERY:
+        return embed(query, chunks.DIMENSIONS, model)
+    try:
+        return await world.worker.call(embed, query, chunks.DIMENSIONS, model, of=account.id)
+    except Unreadable:
+        raise BadRequest("The query takes too long to embed: send less of it.", source={"pointer": "/query"}) from None
 
 
 def _hit(world: World, account: Account, bucket: str, model: str, found: Found) -> dict[str, Any] | None:

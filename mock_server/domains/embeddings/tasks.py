@@ -173,7 +173,7 @@ async def _fetched(world: World, account: Account, task: Task) -> list[str]:
     """Put the pages of a task's site into its bucket. Their keys; none when the reason stands in the bucket's files."""
     keys: list[str] = []
     try:
-        site = await crawl.site(world, task.url)
+        site = await crawl.site(world, account, task.url)
         for url, reason in site.missing.items():
             tracking.note_failure(world, account, task.bucket, url, reason)
         for page in site.pages:

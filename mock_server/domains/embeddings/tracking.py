@@ -26,8 +26,8 @@ from mock_server.world import World
 
 LARGEST = 100 * 1024 * 1024  # bytes of an object
 SMALL = 64 * 1024  # bytes that are read at once
-AT_ONCE = 16  # chunks that are embedded in one go
-ROWS_AT_ONCE = 500
+AT_ONCE = 200  # chunks that are embedded in one go; then it is others' turn
+ROWS_AT_ONCE = 200
 
 ROW, PIECE, TRACKED = FILE.c, CHUNK.c, BUCKET.c
 OF_BUCKET = ROW.bucket == bindparam("bucket")
@@ -141,10 +141,10 @@ async def _embed(
     checksum, reason, document, made = "", None, 0, []
     try:
         data = await _read(world, account, found)
-        checksum = await _checksum(world, data)
+        checksum = await _checksum(world, account, data)
         pieces = await _cut(world, account, found.key, data, how)
         del data
-        made = await _vectors(world, pieces, how.model)
+        made = await _vectors(world, account, pieces, how.model)
         document = await _write(world, account, entry, pieces, made)
     except (Unreadable, NotFound) as error:
         reason = str(error)
@@ -164,12 +164,13 @@ async def _read(world: World, account: Account, found: buckets.Object) -> bytes:
     """Raises Unreadable for what is not embedded."""
     if found.size > LARGEST:
         raise Unreadable(f"The file has {found.size} bytes; at most {LARGEST} are embedded.")
-    pieces = buckets.chunks(world, account, found)
-    return b"".join(pieces) if found.size <= SMALL else await world.worker.run(b"".join, pieces)
+    if found.size <= SMALL:
+        return buckets.read(world, account, found)
+    return await world.worker.run(buckets.read, world, account, found, of=account.id)
 
 
-async def _checksum(world: World, data: bytes) -> str:
-    return _md5(data) if len(data) <= SMALL else await world.worker.run(_md5, data)
+async def _checksum(world: World, account: Account, data: bytes) -> str:
+    return _md5(data) if len(data) <= SMALL else await world.worker.run(_md5, data, of=account.id)
 
 
 def _md5(data: bytes) -> str:
@@ -179,18 +180,20 @@ def _md5(data: bytes) -> str:
 async def _cut(world: World, account: Account, name: str, data: bytes, how: How) -> list[chunks.Chunk]:
     """Raises Unreadable."""
     parts: Sequence[tuple[str, dict[str, Any]]]
+    worker = world.worker
     if PurePosixPath(name.lower()).suffix in audio.MEDIA:
         parts = [(await audio.transcript(world, account, name, data), {})]
     elif how.loader == "intercom":
-        parts = chunks.articles(data) if len(data) <= SMALL else await world.worker.run(chunks.articles, data)
+        parts = chunks.articles(data) if len(data) <= SMALL else await worker.call(chunks.articles, data, of=account.id)
     else:
-        parts = [(text, {}) for text in await world.worker.text(name, data)]
+        parts = [(text, {}) for text in await worker.text(name, data, of=account.id)]
     if sum(len(text) for text, _ in parts) <= SMALL:
         return chunks.cut(parts, how.chunk_size, how.overlap)
-    return await world.worker.run(chunks.cut, parts, how.chunk_size, how.overlap)
+    return await worker.run(chunks.cut, parts, how.chunk_size, how.overlap, of=account.id)
 
 
-async def _vectors(world: World, pieces: Sequence[chunks.Chunk], model: str) -> list[bytes]:
+async def _vectors(world: World, account: Account, pieces: Sequence[chunks.Chunk], model: str) -> list[bytes]:
+    """Raises Unreadable."""
     made: list[bytes] = []
     for start in range(0, len(pieces), AT_ONCE):
         texts = [text for text, _ in pieces[start : start + AT_ONCE]]
@@ -198,7 +201,7 @@ async def _vectors(world: World, pieces: Sequence[chunks.Chunk], model: str) -> 
             made += chunks.vectors(texts, model)
             await world.clock.turn()
         else:
-            made += await world.worker.run(chunks.vectors, texts, model)
+            made += await world.worker.call(chunks.vectors, texts, model, of=account.id)
     return made
 
 

@@ -171,7 +171,7 @@ async def tokens_of(call: Call, name: str) -> int | None:
         return 0
     opened = [(file.key, partial(buckets.chunks, call.world, call.account, file)) for file in files]
     try:
-        return await call.world.worker.run(training.count, opened)
+        return await call.world.worker.run(training.count, opened, of=call.account.id)
     except (OSError, NotFound):  # deleted meanwhile
         return None
 

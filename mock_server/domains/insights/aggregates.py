@@ -16,7 +16,7 @@ from mock_server.domains.conversations.tables import CONVERSATION
 from mock_server.domains.insights import templates
 from mock_server.domains.insights.tables import RESULT
 from mock_server.engine import filters as syntax
-from mock_server.engine.filters import PLUS, Condition, Path
+from mock_server.engine.conditions import PLUS, Condition, Path
 from mock_server.engine.store import mine
 from mock_server.world import Call
 

@@ -1,7 +1,5 @@
 """What vectors a request gets, and which embedding models there are."""
 
-import base64
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,15 +8,17 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from mock_server.base.clock import iso, parse_instant
-from mock_server.base.embedding import as_floats, count_tokens, embed
+from mock_server.base.embedding import count_tokens
 from mock_server.base.errors import BadRequest
+from mock_server.domains.openai_embeddings import vectors
 from mock_server.domains.openai_embeddings.wire import EmbeddingsRequest, ModelRow
+from mock_server.engine.loaders import Unreadable
 from mock_server.engine.replies import VECTORS, Chosen, FixtureError, invalid, line_of, read_yaml
 from mock_server.world import Call, World
 
 FILE = "embedding_models.yaml"
 DEFAULT_DIMENSIONS = 1024
-AT_ONCE = 2000  # characters whose vectors are made without the worker
+AT_ONCE = 2000  # characters whose vectors are made on the loop
 
 
 async def create(call: Call, request: EmbeddingsRequest) -> bytes:
@@ -33,12 +33,12 @@ async def create(call: Call, request: EmbeddingsRequest) -> bytes:
     as_base64 = request.encoding_format == "base64"
     said = "\n".join(text for text in inputs if isinstance(text, str)) if call.world.replies.own else ""
     scripted = call.scripted(request.model, said, takes=VECTORS, request=request)
-    vectors = _scripted(scripted[0], len(inputs)) if scripted else None
+    own = _scripted(scripted[0], len(inputs)) if scripted else None
     arguments = (inputs, request.model, dimensions, as_base64)
-    if vectors is not None:
-        data = _items(vectors, as_base64)
+    if own is not None:
+        data = vectors.items(own, as_base64)
     else:
-        data = render(*arguments) if size <= AT_ONCE else await call.world.worker.run(render, *arguments)
+        data = vectors.render(*arguments) if size <= AT_ONCE else await _beside(call, arguments)
     tokens = sum(count_tokens(text) if isinstance(text, str) else len(text) for text in inputs)
     if scripted and (counted := scripted[0].reply.usage) is not None and counted.prompt_tokens is not None:
         tokens = counted.prompt_tokens
@@ -46,11 +46,12 @@ async def create(call: Call, request: EmbeddingsRequest) -> bytes:
     return b'{"object":"list","data":[%s],"model":%s,"usage":%s}' % (data, to_json(request.model), usage)
 
 
-def render(inputs: Sequence[str | list[int]], model: str, dimensions: int, as_base64: bool) -> bytes:
-    """The items of `data`, without the brackets around them."""
-    # Whose tokens they are is not known: each is a word of its own.
-    texts = (text if isinstance(text, str) else " ".join(f"token{id}" for id in text) for text in inputs)
-    return _items((embed(text, dimensions, model) for text in texts), as_base64)
+async def _beside(call: Call, arguments: tuple[Any, ...]) -> bytes:
+    """Raises BadRequest."""
+    try:
+        return await call.world.worker.call(vectors.render, *arguments, of=call.account.id)
+    except Unreadable:
+        raise BadRequest("The input takes too long to embed: send less of it at a time.") from None
 
 
 def _scripted(chosen: Chosen, inputs: int) -> list[list[float]] | None:
@@ -59,14 +60,6 @@ def _scripted(chosen: Chosen, inputs: int) -> list[list[float]] | None:
     if reply.embeddings is not None:
         return [reply.embeddings[min(n, len(reply.embeddings) - 1)] for n in range(inputs)]
     return None if reply.embedding is None else [reply.embedding] * inputs
-
-
-def _items(vectors: Iterable[Sequence[float]], as_base64: bool) -> bytes:
-    items = []
-    for index, values in enumerate(vectors):
-        shown = b'"%s"' % base64.b64encode(as_floats(values)) if as_base64 else to_json(values)
-        items.append(b'{"object":"embedding","embedding":%s,"index":%d}' % (shown, index))
-    return b",".join(items)
 
 
 def listed(world: World) -> list[dict[str, Any]]:

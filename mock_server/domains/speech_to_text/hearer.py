@@ -42,7 +42,9 @@ class Hearer:
         return self._worked(messages, end)
 
     async def _worked(self, messages: Sequence[bytes], end: bool) -> list[Event]:
-        return await self._answered(await self._call.world.worker.run(self._listen, messages, end))
+        return await self._answered(
+            await self._call.world.worker.run(self._listen, messages, end, of=self._call.account.id)
+        )
 
     def _listen(self, messages: Sequence[bytes], end: bool) -> list[Event]:
         """In the worker."""
@@ -56,7 +58,10 @@ class Hearer:
         world = self._call.world
         while self._ear.question:
             known = speech.known(world.store, self._call.account.id) if world.stored else []
-            events += await world.worker.run(self._ear.answer, known) if known else self._ear.answer(known)
+            if known:
+                events += await world.worker.run(self._ear.answer, known, of=self._call.account.id)
+            else:
+                events += self._ear.answer(known)
         return events
 
     def canned(self, seconds: float, start: int) -> list[str]:

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from mock_server.engine.loaders import load_text
+
 SENTENCES = 3
 LONGEST = 400  # characters of a sentence; a longer one is cut after a word
 MOST_TEXT = 1_000_000  # characters that are considered
@@ -20,6 +22,11 @@ COMMON = frozenset(
         "when", "where", "which", "while", "who", "will", "with", "would", "you", "your",
     }
 )  # fmt: skip
+
+
+def of_document(name: str, data: bytes, by_line: bool) -> str:
+    """The summary of a document. Raises Unreadable."""
+    return summarize(load_text(name, data, "prose"), by_line)
 
 
 def summarize(parts: Sequence[str], by_line: bool) -> str:

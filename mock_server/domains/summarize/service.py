@@ -7,9 +7,9 @@ from mock_server.base.errors import BadRequest, NotFound, TooLarge
 from mock_server.domains.audio import service as audio
 from mock_server.domains.buckets import service as buckets
 from mock_server.domains.buckets.service import Object
-from mock_server.domains.summarize.extract import summarize as extract
+from mock_server.domains.summarize import extract
 from mock_server.domains.summarize.wire import SummarizeRequest
-from mock_server.engine.loaders import Unreadable
+from mock_server.engine.loaders import Unreadable, is_quick
 from mock_server.engine.replies import TEXT, Chosen, View, fill, fill_all
 from mock_server.world import Call
 
@@ -43,13 +43,14 @@ def _scripted(chosen: Chosen | None, view: View) -> str | None:
 
 async def _extracted(call: Call, found: Object) -> str:
     kind = PurePosixPath(found.key.lower()).suffix
-    worker = call.world.worker
-    data = await worker.run(buckets.read, call.world, call.account, found)
-    if kind in audio.MEDIA:
-        heard = await audio.transcript(call.world, call.account, found.key, data)
-        return await worker.run(extract, [heard], False)
+    world, account = call.world, call.account
+    data = await world.worker.run(buckets.read, world, account, found, of=account.id)
     try:
-        parts = await worker.text(found.key, data, "prose")
+        if kind in audio.MEDIA:
+            heard = await audio.transcript(world, account, found.key, data)
+            return await world.worker.call(extract.summarize, [heard], False, of=account.id)
+        if is_quick(found.key, data):
+            return extract.of_document(found.key, data, kind in BY_LINE)
+        return await world.worker.call(extract.of_document, found.key, data, kind in BY_LINE, of=account.id)
     except Unreadable as error:
         raise BadRequest(f"The file cannot be summarized. {error}") from None
-    return await worker.run(extract, parts, kind in BY_LINE)

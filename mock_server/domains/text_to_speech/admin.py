@@ -1,7 +1,5 @@
 """What was said, to be listened to: made again from its text by the admin API."""
 
-from functools import partial
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -29,7 +27,7 @@ async def listen(world: WorldDep, account: AccountDep, id: str) -> Response:
         raise NotFound("Nothing is known that was said under this id: the newest 1,000 of an account are.")
     playable = speech.format.name in ("mp3", "wav", "flac", "ogg_vorbis", "opus")
     format = speech.format if playable else formats.Format("wav", speech.format.rate)
-    audio = await world.worker.run(partial(formats.speak, speech.utterance, format, speech.volume))
+    audio = await world.worker.run(formats.speak, speech.utterance, format, speech.volume, of=account.id)
     headers = {
         "x-spoken-text": quote(speech.utterance.text[:2000], errors="replace"),
         "x-spoken-format": speech.format.name,

@@ -4,7 +4,6 @@ import html
 import re
 from base64 import b64encode
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, delete, insert, select
@@ -141,7 +140,8 @@ def find(store: Store, account: str, id: str) -> Speech | None:
 
 async def audio(call: Call, speech: Speech) -> bytes:
     """The bytes of a file of it, made by the worker."""
-    return await call.world.worker.run(partial(formats.speak, speech.utterance, speech.format, speech.volume))
+    arguments = speech.utterance, speech.format, speech.volume
+    return await call.world.worker.run(formats.speak, *arguments, of=call.account.id)
 
 
 async def audio_in_json(call: Call, speech: Speech) -> bytes:
@@ -151,7 +151,7 @@ async def audio_in_json(call: Call, speech: Speech) -> bytes:
         audio = formats.speak(speech.utterance, speech.format, speech.volume)
         return b'{"base64_audio":"' + b64encode(audio) + b'"}'
 
-    return await call.world.worker.run(make)
+    return await call.world.worker.run(make, of=call.account.id)
 
 
 async def scripted(call: Call, body: SpeechRequest | OpenAISpeechRequest | None, speech: Speech) -> Sound | None:
@@ -167,7 +167,7 @@ async def scripted(call: Call, body: SpeechRequest | OpenAISpeechRequest | None,
     )
     if found is None or found[0].reply.audio is None:
         return None
-    return await call.world.worker.run(found[0].audio), found[0].reply.audio.type()
+    return await call.world.worker.run(found[0].audio, of=call.account.id), found[0].reply.audio.type()
 
 
 def known(store: Store, account: str) -> list[Utterance]:

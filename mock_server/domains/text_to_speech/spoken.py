@@ -117,7 +117,7 @@ class Speaker:
         return False
 
     async def _make(self, speech: Speech, cached: bool) -> Spoken:
-        audio = await self._call.world.worker.run(_made, speech, self._size)
+        audio = await self._call.world.worker.run(_made, speech, self._size, of=self._call.account.id)
         self._memory.keep(speech, self._size, audio)
         return self._spoken(speech, audio, cached)
 
