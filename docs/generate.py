@@ -34,7 +34,13 @@ def _cell(text: str) -> str:
 
 
 def _default(value: Any) -> str:
-    return "" if value is None or value is False or value == () else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+    return (
+        ""
+        if value is None or value is False or value == ()
+        else f"`{value:g}`"
+        if isinstance(value, float)
+        else f"`{value}`"
+    )
 
 
 def quirks() -> str:
