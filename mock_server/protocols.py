@@ -78,7 +78,8 @@ class Gathering:
     def flush(self) -> None:
         if self._waiting:
             data, self._waiting, self._size = b"".join(self._waiting), [], 0
-            self._transport.write(data)
+            if not self._transport.is_closing():  # uvloop raises where asyncio drops what nobody reads any more
+                self._transport.write(data)
 
     def close(self) -> None:
         self.flush()

@@ -164,7 +164,7 @@ def test_a_synthesis_is_listened_to_again(start, page):
     page.locator(".row").first.click()
     page.get_by_role("button", name="Listen to what was said").click()
     page.get_by_text("“Good morning”").wait_for()
-    page.wait_for_function("document.querySelector('audio').duration > 0.2")
+    page.wait_for_function("() => document.querySelector('audio').duration > 0.2")
 
 
 @pytest.mark.check
