@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mock_server import __version__, catalogue
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
+from mock_server.base.place import Place
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.answers import Layer, Ready
 from mock_server.engine.exchange import Exchange
@@ -196,7 +197,15 @@ class App:
 
 
 def create_app(
-    settings: Settings | None = None, clock: Clock | None = None, ids: Ids | None = None, *, lean: bool = True
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    *,
+    lean: bool = True,
+    place: Place | None = None,
 ) -> App:
-    """One server. `lean=False` sends every request through FastAPI's own router, for tests that compare the two."""
-    return App(World(settings or Settings(), clock, ids), lean=lean)
+    """One server, or the worker of one at `place`.
+
+    `lean=False` sends every request through FastAPI's own router, for tests that compare the two.
+    """
+    return App(World(settings or Settings(), clock, ids, place), lean=lean)

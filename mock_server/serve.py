@@ -12,8 +12,11 @@ from typing import Any
 import uvicorn
 
 from mock_server.app import create_app
-from mock_server.base.settings import Settings
+from mock_server.base.settings import Settings, SettingsError
 from mock_server.protocols import HttpProtocol, SocketProtocol
+
+
+READY = "Telnyx AI mock ready at {url}/v2"
 
 
 class PortInUse(RuntimeError):
@@ -70,10 +73,10 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def config(app: Any, settings: Settings) -> uvicorn.Config:
+def config(app: Any, settings: Settings, protocol: Any = HttpProtocol) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=HttpProtocol,
+        http=protocol,
         ws=SocketProtocol,
         lifespan="on",
         log_config=None,
@@ -100,7 +103,7 @@ def run(settings: Settings) -> None:
     listener = bind(settings.host, settings.port)
     quieten()
     app = create_app(settings)
-    _run(app, settings, listener, "Telnyx AI mock ready at {url}/v2")
+    _run(app, settings, listener, READY)
 
 
 def run_app(app: Any, host: str, port: int, said: str) -> None:
@@ -121,6 +124,8 @@ class LocalServer:
 
     def __init__(self, settings: Settings | None = None, **app_options: Any) -> None:
         self.settings = settings or Settings(port=0)
+        if self.settings.workers > 1:
+            raise SettingsError("LocalServer is a thread of one process: workers are for `telnyx-ai-mock serve`.")
         self.app = create_app(self.settings, **app_options)
         self.url = ""
         self._server = Server(config(self.app, self.settings))

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mock_server.base.clock import Clock, iso
+from mock_server.base.place import Place
 from mock_server.base.settings import Settings
 from mock_server.engine.accounts import Account, Accounts
 from mock_server.engine.blobs import Blobs
@@ -28,6 +29,7 @@ class Snapshotted:
     """The parts that a snapshot is of; a part's `restore` checks, and gives what then puts it into place."""
 
     settings: Settings
+    place: Place | None
     clock: Clock
     accounts: Accounts
     limits: Limits
@@ -46,6 +48,7 @@ class Snapshotted:
         @cached_property
         def store(self) -> Store: ...
         def create_tables(self) -> None: ...
+        def keeps_rows_of(self, account: str | None) -> bool: ...
 
     @contextmanager
     def dump(self, account: Account | None = None) -> "Iterator[Dump]":
@@ -84,6 +87,12 @@ class Snapshotted:
         from mock_server.engine.snapshots.file import unreadable
 
         id, states = given.account, given.states
+        if self.place is not None and id is None:
+            from mock_server.engine.snapshots.shares import share
+
+            states = share(states, self.place)
+        elif self.place is not None and not self.place.keeps(id):
+            return  # an account's own snapshot is restored where it lives
         with unreadable():
             put_into_place = [
                 *([self.clock.restore(states["clock"])] if id is None else []),
@@ -94,10 +103,11 @@ class Snapshotted:
                 replies.restore(self.replies, states["replies"], id),
                 self.scenarios.restore(states["scenarios"], id),
             ]
-        with self.blobs.replace(stage, id):
-            if self.stored or given.header.rows:
-                self.create_tables()
-                rows.load(self.store, given.rows(), id)
+        if self.keeps_rows_of(id):
+            with self.blobs.replace(stage, id):
+                if self.stored or given.header.rows:
+                    self.create_tables()
+                    rows.load(self.store, given.rows(), id)
         self.outbox.reset(id)
         self.vectors.reset(id)
         for put in put_into_place:

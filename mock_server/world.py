@@ -11,6 +11,7 @@ from starlette.responses import Response
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
 from mock_server.base.jobs import Kind
+from mock_server.base.place import Place
 from mock_server.base.plan import Plan
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
@@ -63,12 +64,15 @@ def _recordings(settings: Settings, clock: Clock) -> "Recordings | None":
 class World(Snapshotted):
     """One server's settings, time, names, state, rules and journal. Two in one process never meet."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, ids: Ids | None = None, place: Place | None = None
+    ) -> None:
         self.settings = settings
+        self.place = place
         self.quirks: Mapping[str, bool] = settings.quirks()
         self.clock = clock or Clock(settings.start())
         self.ids = ids or Ids(settings.seed)
-        self.accounts = Accounts(self.clock, settings.api_key, settings.states())
+        self.accounts = Accounts(self.clock, settings.api_key, settings.states(), place)
         self.limits = Limits(settings.limits())
         self.faults = Faults(
             self.ids, self.clock, settings.fixtures, settings.faults, typed_frames=self.quirks["frames_typed"]
@@ -103,10 +107,10 @@ class World(Snapshotted):
     def store(self) -> "Store":
         """The database, opened when first needed: SQLAlchemy is half of what the server would import at start."""
         import mock_server.engine.records  # noqa: F401  its table is every store's
-        from mock_server.engine.store import Store, StoreError
+        from mock_server.engine.store import LOCKED_MS, SHARED_MS, Store, StoreError
 
         try:
-            return Store(self.settings.db)
+            return Store(self.settings.db, LOCKED_MS if self.place is None else SHARED_MS)
         except StoreError as error:
             raise SettingsError(str(error)) from None
 
@@ -145,9 +149,15 @@ class World(Snapshotted):
             self.webhooks.reset()
             self.cache.clear()
             self.scenarios.reset()  # last: the one from the start is on again
+        if not self.keeps_rows_of(account.id if account else None):
+            return
         if self.stored:
             self.store.reset(account.id if account else None)
         self.blobs.reset(account.id if account else None)
+
+    def keeps_rows_of(self, account: str | None) -> bool:
+        """Whether it is this process that changes an account's rows and bytes, or everyone's."""
+        return self.place is None or self.place.keeps(account)
 
     def clear_journal(self, account: Account | None) -> int:
         """Forget one account's exchanges, or all, and that there ever were more; how many went."""
@@ -168,7 +178,8 @@ class World(Snapshotted):
         return account.serial(self.ids, "request")
 
     def name_admin_call(self) -> str:
-        return self.ids.uuid("", "admin", self.accounts.nobody.next("admin"))
+        nobody = self.accounts.nobody
+        return self.ids.uuid("", f"admin{nobody.mark}", nobody.next("admin"))
 
     def fixture(self, name: str) -> Path:
         """A fixture file: the user's, in the order of --fixtures, before the shipped one."""

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from mock_server.base.errors import BadRequest, NotFound
 from mock_server.engine.accounts import Account
+from mock_server.engine.elsewhere import ELSEWHERE, newest_first
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.journal import ENTRIES, describe
 from mock_server.engine.journal import brief as line
@@ -19,9 +20,11 @@ BODY = "body."  # before a path, in the name of a query parameter
 TITLES = {409: "Conflict", 417: "Expectation failed"}
 
 
-def _of(world: World, account: str | None) -> list[Exchange]:
-    """The exchanges of an account, or all, newest first."""
+def _of(world: World, account: str | None, request: Request) -> list[Exchange]:
+    """The exchanges of an account, or all, newest first; with those of other workers where these were fetched."""
     exchanges = world.ring.newest_first()
+    if ELSEWHERE in request.scope:
+        exchanges = newest_first([*exchanges, *request.scope[ELSEWHERE].exchanges])
     return [e for e in exchanges if account is None or (e.account is not None and e.account.id == account)]
 
 
@@ -53,18 +56,18 @@ async def list_requests(
     except ValidationError as error:
         raise BadRequest(f"The filter cannot be read: {error.errors()[0]['msg']}.") from None
     found = []
-    for exchange in _of(world, mine.id if mine else account):
+    for exchange in _of(world, mine.id if mine else account, request):
         if not differences(wanted, Entry(exchange))[0]:
             found.append((line if brief else describe)(exchange))
             if len(found) == limit:
                 break
-    return {"data": found, "meta": {"evicted": world.ring.evicted}}
+    return {"data": found, "meta": {"evicted": _evicted(world, None, request)}}
 
 
 @router.get("/requests/{id}")
-async def get_request(world: WorldDep, mine: AccountDep, id: str) -> dict[str, Any]:
+async def get_request(world: WorldDep, mine: AccountDep, request: Request, id: str) -> dict[str, Any]:
     """One exchange by its id, which is the x-request-id of its response."""
-    for exchange in _of(world, mine.id if mine else None):
+    for exchange in _of(world, mine.id if mine else None, request):
         if exchange.id == id:
             return {"data": describe(exchange)}
     raise NotFound("There is no exchange with this id in the journal.")
@@ -79,10 +82,10 @@ async def clear_requests(world: WorldDep, account: AccountDep) -> dict[str, Any]
 @router.post(
     "/verify", responses={409: {"description": "It cannot be told."}, 417: {"description": "It does not hold."}}
 )
-async def verify_requests(world: WorldDep, account: AccountDep, body: Expectation) -> JSONResponse:
+async def verify_requests(world: WorldDep, account: AccountDep, request: Request, body: Expectation) -> JSONResponse:
     """Whether the journal is as expected: 200 when it is, 417 with what is different, 409 where what would tell is gone."""
-    exchanges = sorted(_of(world, account.id if account else None), key=lambda exchange: exchange.started)
-    verdict = verify(body, exchanges, _evicted(world, account))
+    exchanges = sorted(_of(world, account.id if account else None, request), key=lambda exchange: exchange.started)
+    verdict = verify(body, exchanges, _evicted(world, account, request))
     if verdict.holds:
         return JSONResponse({"data": {"found": verdict.found, "detail": verdict.told}})
     status = 409 if verdict.holds is None else 417
@@ -90,5 +93,7 @@ async def verify_requests(world: WorldDep, account: AccountDep, body: Expectatio
     return JSONResponse({"errors": [error], "found": verdict.found, "closest": verdict.closest}, status)
 
 
-def _evicted(world: World, account: Account | None) -> int:
-    return world.ring.evicted if account is None else account.evicted
+def _evicted(world: World, account: Account | None, request: Request) -> int:
+    if account is not None:
+        return account.evicted
+    return world.ring.evicted + (request.scope[ELSEWHERE].evicted if ELSEWHERE in request.scope else 0)

@@ -59,10 +59,10 @@ PARTS = tuple(
 
 @router.get("/health")
 async def health(world: WorldDep) -> dict[str, Any]:
-    """Version, profile, seed, and seconds since the start."""
+    """Version, profile, seed, how many workers serve, and seconds since the start."""
     settings = world.settings
     return {"status": "ok", "version": __version__, "profile": settings.profile, "seed": settings.seed,
-            "uptime": round(world.clock.uptime(), 3)}  # fmt: skip
+            "workers": settings.workers, "uptime": round(world.clock.uptime(), 3)}  # fmt: skip
 
 
 @router.post("/reset")

@@ -1,6 +1,7 @@
 """The admin API's snapshots: take one, restore it, download and upload it. With a key those of an account, else the server's."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -29,6 +30,7 @@ async def list_snapshots(world: WorldDep, account: AccountDep) -> dict[str, Any]
 async def take_snapshot(request: Request, world: WorldDep, account: AccountDep, name: str) -> dict[str, Any]:
     """Take a snapshot under this name, or keep the one in the body, as it was downloaded from a server."""
     from mock_server.engine.snapshots import file
+    from mock_server.engine.snapshots.shares import STATES, joined
 
     id, most = account.id if account else None, world.settings.max_snapshot_bytes
     with world.snapshots.writing(id, name) as out:
@@ -38,6 +40,8 @@ async def take_snapshot(request: Request, world: WorldDep, account: AccountDep, 
                 await _checked(request, world, account, out, stage)
         else:
             with world.dump(account) as dump:
+                if STATES in request.scope:
+                    dump = replace(dump, states=joined([dump.states, *request.scope[STATES]]))
                 await world.worker.run(file.write, dump, out, most)
     return {"data": _described(world, id or SERVER, name)}
 

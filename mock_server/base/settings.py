@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -11,6 +12,7 @@ from typing import Any, get_args
 from mock_server.base import limits, quirks, states
 from mock_server.base.clock import EARLIEST, LATEST, parse_instant
 from mock_server.base.limits import Limit
+from mock_server.base.place import MOST_WORKERS
 from mock_server.base.quirks import Profile
 from mock_server.base.states import State
 
@@ -31,6 +33,7 @@ class Settings:
 
     host: str = _option("127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
     port: int = _option(4010, "Port to listen on; 0 takes any free one.")
+    workers: int = _option(1, "Processes that serve; each account lives in one of them.", metavar="N")
     db: Path | None = _option(
         None, "SQLite file that keeps the state; without it the state lives in memory.", metavar="PATH"
     )
@@ -150,6 +153,10 @@ def check(settings: Settings) -> None:
     """Refuse what cannot be, with a sentence that says what to change."""
     if not 0 <= settings.port <= 65535:
         raise SettingsError(f"--port is a number from 0 to 65535, not {settings.port}.")
+    if not 1 <= settings.workers <= MOST_WORKERS:
+        raise SettingsError(f"--workers is a number from 1 to {MOST_WORKERS}, not {settings.workers}.")
+    if settings.workers > 1 and not hasattr(os, "fork"):
+        raise SettingsError("--workers needs a system that can fork a process, and hand over a connection: not Windows.")
     if settings.profile not in get_args(Profile):
         raise SettingsError(f"--profile is one of spec, live and stub, not {settings.profile!r}.")
     try:
@@ -205,6 +212,8 @@ def _check_paths(settings: Settings) -> None:
     for file in settings.faults:
         if not file.is_file():
             raise SettingsError(f"--faults {file} is not a file.")
+    if settings.workers > 1 and settings.data is not None and settings.db is None:
+        raise SettingsError("--workers with --data needs --db: the workers share the rows that name the bytes.")
     if settings.data is not None and settings.data.exists() and not settings.data.is_dir():
         raise SettingsError(f"--data {settings.data} is not a folder.")
     if settings.snapshot is not None and not settings.snapshot.is_file():

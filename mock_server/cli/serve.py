@@ -20,6 +20,10 @@ def run_server(**values: Any) -> None:
     except SettingsError as error:
         refuse(str(error))
     try:
+        if settings.workers > 1:
+            from mock_server.workers.supervisor import run_workers
+
+            raise typer.Exit(run_workers(settings))
         run(settings)
     except (PortInUse, SettingsError, FixtureError) as error:
         refuse(str(error))

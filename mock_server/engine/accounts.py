@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from mock_server.base.clock import Clock, Timeline
 from mock_server.base.errors import AuthenticationFailed, NotFound
 from mock_server.base.ids import Ids, account_id
+from mock_server.base.place import Place
 from mock_server.base.states import STATES, State
 from mock_server.engine.pieces import OWNER
 
@@ -18,10 +19,11 @@ MOST_COUNTED = 2**31
 class Account:
     """One API key's corner of the world. Knows the hash of the key, never the key."""
 
-    __slots__ = ("counters", "evicted", "fault_key", "id", "prefixes", "state", "timeline")
+    __slots__ = ("counters", "evicted", "fault_key", "id", "mark", "prefixes", "state", "timeline")
 
-    def __init__(self, id: str, timeline: Timeline, fault_key: str, state: State = "active") -> None:
+    def __init__(self, id: str, timeline: Timeline, fault_key: str, state: State = "active", mark: str = "") -> None:
         self.id = id
+        self.mark = mark  # in its serial names: tells accounts of the same id in two workers apart
         self.timeline = timeline
         self.state = state
         self.evicted = 0  # exchanges of this account that the journal had no room for, since its last reset
@@ -33,7 +35,7 @@ class Account:
         """32 hexadecimal digits for the next thing of a kind: a hash of the kind, then a count. One hash serves all."""
         prefix = self.prefixes.get(kind)
         if prefix is None:
-            prefix = self.prefixes[kind] = ids.hex(self.id, kind, "prefix")[:24]
+            prefix = self.prefixes[kind] = ids.hex(self.id, kind, f"prefix{self.mark}")[:24]
         return f"{prefix}{self.next(kind):08x}"
 
     def next(self, kind: str) -> int:
@@ -91,7 +93,13 @@ def signed_key(authorization: bytes | None, query: bytes) -> bytes:
 class Accounts:
     """Finds the account of a request by its Authorization header."""
 
-    def __init__(self, clock: Clock, accepted: Collection[str] = (), states: Mapping[str, State] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        accepted: Collection[str] = (),
+        states: Mapping[str, State] | None = None,
+        place: Place | None = None,
+    ) -> None:
         self._clock = clock
         self._started_with = {account_id(key.encode()): state for key, state in (states or {}).items()}
         self._accepted = frozenset(account_id(key.encode()) for key in accepted)
@@ -101,7 +109,8 @@ class Accounts:
         self._own = dict(self._started_with)
         self._known: dict[str, Account] = {}
         self._restored: dict[str, Account] = {}  # whose key has not been seen yet: known by a snapshot
-        self.nobody = Account("", clock.timeline(), "")  # whom exchanges without a valid key are counted under
+        # Whom exchanges without a valid key are counted under. Every worker has one of its own.
+        self.nobody = Account("", clock.timeline(), "", mark="" if place is None or place.first else f" {place.number}")
 
     def of_key(self, key: bytes) -> Account:
         """The account of a key. Raises AuthenticationFailed."""

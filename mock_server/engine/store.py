@@ -8,6 +8,7 @@ handed to the driver: executing it through SQLAlchemy each time costs several ti
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -40,6 +41,7 @@ Statement = TypeVar("Statement", Select[Any], Update, Delete)
 ACCOUNT: BindParameter[Any] = bindparam("account")
 VERSION = 1  # of the tables; a file of another version is refused
 LOCKED_MS = 200  # how long a lock of another process is waited for: the whole server waits
+SHARED_MS = 5000  # the same among workers: each holds its lock for a fraction of a millisecond, and all get their turn
 # Ours to mend rather than trouble with the database.
 MISTAKES = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.NotSupportedError)
 
@@ -98,7 +100,7 @@ class Store:
     Trouble with the database later (locked, full, read-only, damaged) is told to the client as ServiceUnavailable.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, locked_ms: int = LOCKED_MS) -> None:
         self.path = path
         self._open = False
         url = URL.create("sqlite", database=None if path is None else str(path))
@@ -106,27 +108,28 @@ class Store:
         self._engine: Engine = create_engine(
             url, poolclass=StaticPool, isolation_level="AUTOCOMMIT", connect_args={"check_same_thread": False}
         )
-        event.listen(self._engine, "connect", _prepare_connection)
+        event.listen(self._engine, "connect", partial(_prepare_connection, locked_ms))
         try:
             self.connection: Connection = self._engine.connect()
             self._driver: sqlite3.Connection = self.connection.connection.driver_connection  # type: ignore[assignment]
             self._prepare()
-        except DBAPIError as error:
-            raise StoreError(f"The database {path} cannot be used: {error.orig}.") from None
+        except (DBAPIError, sqlite3.Error) as error:
+            raise StoreError(f"The database {path} cannot be used: {getattr(error, 'orig', error)}.") from None
 
     def _prepare(self) -> None:
+        """In one transaction, for another process may prepare the same file."""
+        self._driver.execute("BEGIN IMMEDIATE")
         version = self.connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         if version not in (0, VERSION):
             raise StoreError(f"The database {self.path} is of version {version}, this server writes version {VERSION}.")
         SQLModel.metadata.create_all(self.connection)
         self.connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+        self._driver.execute("COMMIT")
 
     def create_tables(self) -> None:
-        """Create the tables of every room that has been entered by now."""
-        try:
+        """Create the tables of every room that has been entered by now: two processes may do so at once."""
+        with self.transaction():
             SQLModel.metadata.create_all(self.connection)
-        except DBAPIError as error:
-            raise told(error) from error
 
     def transaction(self, held: "Held | None" = None) -> "Transaction":
         """All or nothing, as `with store.transaction()`. Holds no `await`: a second one while it is open is our own mistake.
@@ -278,10 +281,10 @@ def told(error: DBAPIError | sqlite3.Error) -> Exception:
     return ServiceUnavailable(f"{ServiceUnavailable.default_detail} The database cannot be used: {cause}.")
 
 
-def _prepare_connection(connection: Any, _record: Any) -> None:
+def _prepare_connection(locked_ms: int, connection: Any, _record: Any) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {locked_ms}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(f"PRAGMA busy_timeout = {LOCKED_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
     # SQLite folds the case of ASCII only.
     connection.create_function("lower_unicode", 1, _lower, deterministic=True)

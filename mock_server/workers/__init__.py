@@ -1,0 +1,1 @@
+"""Several processes on one port and one database: who serves what, how connections change hands, calls that concern all."""
