@@ -49,8 +49,9 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "app": {"base", "engine", "world", "domains", "admin", "catalogue", "documents", "fixtures_check"},
     "protocols": {"base", "engine"},
     "serve": {"base", "engine", "world", "app", "protocols"},
+    "workers": {"base", "engine", "world", "app", "protocols", "serve"},
     "recorder": {"base", "engine", "catalogue"},
-    "cli": {"base", "engine", "world", "app", "serve", "client", "fixtures_check", "recorder"},
+    "cli": {"base", "engine", "world", "app", "serve", "workers", "client", "fixtures_check", "recorder"},
     "__main__": {"cli"},
     "client": set(),
     "pytest_plugin": {"client", "serve", "base"},
@@ -90,7 +91,7 @@ ROWS_ACROSS_DOMAINS = {
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
 NOT_FOR_BASE = {"fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "uvicorn", "httpx"}
 # Fields of the World that never change after the start; every other one is reset.
-CONSTANT = {"settings", "quirks", "ids", "pacing", "egress", "worker", "snapshots", "recordings"}
+CONSTANT = {"settings", "place", "quirks", "ids", "pacing", "egress", "worker", "snapshots", "recordings"}
 # Fields that a snapshot leaves out: the journal, work that waits, and what is made again from rows or files.
 NOT_IN_SNAPSHOTS = CONSTANT | {"ring", "webhooks", "outbox", "vectors", "cache"}
 
