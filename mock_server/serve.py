@@ -15,7 +15,6 @@ from mock_server.app import create_app
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.protocols import HttpProtocol, SocketProtocol
 
-
 READY = "Telnyx AI mock ready at {url}/v2"
 
 

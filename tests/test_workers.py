@@ -1,6 +1,5 @@
 """`--workers`: several processes on one port. Real processes, real connections; what one server promises holds for all of them."""
 
-import asyncio
 import json
 import os
 import re
@@ -26,11 +25,12 @@ from mock_server.base.ids import account_id
 from mock_server.base.place import Place
 from mock_server.base.settings import SettingsError
 from mock_server.workers.spread import ALONE, TABLE
-from tests.conftest import Client
 from tests.test_serve import PATIENCE, PROMISED, READY, Running, command, environment, refused
 
 WORKERS = 4
 ANY_PORT = ("--port", "0")
+# Each request over a connection of its own, which any worker may accept.
+ANEW = httpx.Client(timeout=PATIENCE, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0))
 CHAT = "/v2/ai/chat/completions"
 HI = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -58,7 +58,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture
 def server(running: Running) -> Running:
     """The server of this module, as new."""
-    httpx.post(f"{running.url}/_mock/reset").raise_for_status()
+    ANEW.post(f"{running.url}/_mock/reset").raise_for_status()
     return running
 
 
@@ -97,16 +97,14 @@ def bearer(key: str) -> dict[str, str]:
 
 def admin(server: Running, method: str, path: str, key: str | None = None, **options: Any) -> Any:
     """An admin call over a connection of its own; its JSON."""
-    answer = httpx.request(
-        method, f"{server.url}/_mock{path}", headers=bearer(key) if key else {}, timeout=PATIENCE, **options
-    )
+    answer = ANEW.request(method, f"{server.url}/_mock{path}", headers=bearer(key) if key else {}, **options)
     assert answer.is_success, answer.text
     return answer.json()
 
 
 def chat(server: Running, key: str) -> httpx.Response:
     """A chat over a connection of its own."""
-    return httpx.post(server.url + CHAT, headers=bearer(key), json=HI, timeout=PATIENCE)
+    return ANEW.post(server.url + CHAT, headers=bearer(key), json=HI)
 
 
 def spoken(connection: socket.socket, request: bytes, until: bytes) -> bytes:
@@ -122,7 +120,12 @@ def spoken(connection: socket.socket, request: bytes, until: bytes) -> bytes:
 
 
 def plain(key: str, body: bytes, *more: str) -> bytes:
-    head = [f"POST {CHAT} HTTP/1.1", "host: localhost", f"authorization: Bearer {key}", "content-type: application/json"]
+    head = [
+        f"POST {CHAT} HTTP/1.1",
+        "host: localhost",
+        f"authorization: Bearer {key}",
+        "content-type: application/json",
+    ]
     return "\r\n".join([*head, f"content-length: {len(body)}", *more, "", ""]).encode() + body
 
 
@@ -169,7 +172,7 @@ def test_one_idempotency_key_makes_one_conversation(server: Running) -> None:
     url = f"{server.v2}/ai/conversations"
 
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: httpx.post(url, headers=headers, json={"name": "one"}, timeout=PATIENCE), range(40)))
+        answers = list(pool.map(lambda _: ANEW.post(url, headers=headers, json={"name": "one"}), range(40)))
 
     assert {a.status_code for a in answers} <= {200, 409}
     assert len({a.json()["id"] for a in answers if a.status_code == 200}) == 1
@@ -256,11 +259,32 @@ def test_what_is_deleted_is_counted_once(server: Running) -> None:
 
 
 def test_a_refused_change_changes_nothing(server: Running) -> None:
-    answer = httpx.post(f"{server.url}/_mock/faults", json={"effect": {"status": 9}})
+    answer = ANEW.post(f"{server.url}/_mock/faults", json={"effect": {"status": 9}})
 
     assert answer.status_code == 422
     assert admin(server, "GET", "/faults")["data"] == []
-    assert httpx.delete(f"{server.url}/_mock/faults/none").status_code == 404
+    assert ANEW.delete(f"{server.url}/_mock/faults/none").status_code == 404
+
+
+def test_what_is_the_servers_is_asked_with_any_key(server: Running) -> None:
+    for key in KEYS:
+        chat(server, key)
+
+    assert {admin(server, "GET", "/accounts", key)["meta"]["total"] for key in KEYS} == {WORKERS}
+
+
+def test_rules_of_files_are_read_again_by_all(launch: Callable[..., Running], tmp_path: Path) -> None:
+    file = tmp_path / "faults.yaml"
+    file.write_text("faults: []")
+    server = launch("--faults", str(file), "--admin-token", "secret")
+    file.write_text("faults: [{effect: {status: 503}}]")
+
+    token = {"x-mock-admin-token": "secret", **bearer(KEYS[2])}
+    assert ANEW.post(f"{server.url}/_mock/faults/reload", headers=token).json() == {"loaded": 1}
+
+    assert [chat(server, key).status_code for key in KEYS] == [503] * WORKERS
+    assert ANEW.post(f"{server.url}/_mock/faults/reload").status_code == 401
+    assert ANEW.get(f"{server.url}/_mock/requests").status_code == 401
 
 
 def test_a_rule_of_an_account_is_taken_out_without_its_key(server: Running) -> None:
@@ -280,11 +304,11 @@ def test_an_account_is_steered_by_its_id(server: Running, http: httpx.Client) ->
 
 def test_the_clock_of_workers_is_no_clients_to_set(server: Running) -> None:
     forged = {"x-mock-server-clock": '[{"at": 0, "of": 0, "speed": 0}]', "mock.sibling": "1"}
-    httpx.get(f"{server.url}/_mock/faults", headers=forged).raise_for_status()
-    httpx.post(f"{server.url}/_mock/faults", headers=forged, json={"effect": {"status": 503}}).raise_for_status()
+    ANEW.get(f"{server.url}/_mock/faults", headers=forged).raise_for_status()
+    ANEW.post(f"{server.url}/_mock/faults", headers=forged, json={"effect": {"status": 503}}).raise_for_status()
 
     assert {admin(server, "GET", "/clock", key)["now"] > "2020" for key in KEYS} == {True}
-    assert httpx.get(f"{server.url}/_mock/-/journal").status_code == 404
+    assert ANEW.get(f"{server.url}/_mock/-/journal").status_code == 404
 
 
 def test_health_tells_how_many_serve(server: Running) -> None:
@@ -319,14 +343,14 @@ def test_the_journal_is_one(server: Running) -> None:
 def test_verify_counts_and_orders_over_all(server: Running) -> None:
     for key in KEYS:
         chat(server, key)
-    httpx.get(f"{server.v2}/ai/models", headers=bearer(KEYS[0])).raise_for_status()
+    ANEW.get(f"{server.v2}/ai/models", headers=bearer(KEYS[0])).raise_for_status()
 
     chats = {"match": {"operation": "chat.*"}, "count": {"exactly": WORKERS}}
     in_order = {"match": [{"operation": "chat.*"}] * WORKERS + [{"operation": "*models*"}], "count": "in_order"}
 
     assert admin(server, "POST", "/verify", json=chats)["data"]["found"] == WORKERS
     assert admin(server, "POST", "/verify", json=in_order)["data"]["found"] == WORKERS + 1
-    wrong = httpx.post(f"{server.url}/_mock/verify", json={"match": {"path": "/none"}, "count": {"exactly": 1}})
+    wrong = ANEW.post(f"{server.url}/_mock/verify", json={"match": {"path": "/none"}, "count": {"exactly": 1}})
     assert wrong.status_code == 417
 
 
@@ -366,9 +390,9 @@ def test_2000_conversations_of_20_keys_have_ids_of_their_own(server: Running) ->
     assert len({id for own in ids.values() for id in own}) == 2000
     for key, own in ids.items():
         for id in own[::25]:  # each over a connection of its own
-            read = httpx.get(f"{server.v2}/ai/conversations/{id}", headers=bearer(key), timeout=PATIENCE)
+            read = ANEW.get(f"{server.v2}/ai/conversations/{id}", headers=bearer(key))
             assert (read.status_code, read.json()["data"]["id"]) == (200, id)
-    stranger = httpx.get(f"{server.v2}/ai/conversations/{ids[keys[0]][0]}", headers=bearer(keys[1]), timeout=PATIENCE)
+    stranger = ANEW.get(f"{server.v2}/ai/conversations/{ids[keys[0]][0]}", headers=bearer(keys[1]))
     assert stranger.status_code == 404
     assert admin(server, "GET", "/state")["data"]["rows"]["conversation"] == 2000
 
@@ -377,10 +401,12 @@ def test_request_ids_differ_whoever_asks(server: Running) -> None:
     ids = []
     for _ in range(5):
         for headers in (*map(bearer, KEYS), {}):
-            ids.append(httpx.post(server.url + CHAT, headers=headers, json=HI).headers["x-request-id"])
-            ids.append(httpx.get(f"{server.url}/_mock/clock", headers=headers).headers["x-request-id"])
-            aws = {"authorization": f"AWS4-HMAC-SHA256 Credential={headers.get('authorization', 'x')[7:]}/1/r/s/aws4_request"}
-            ids.append(httpx.post(server.url + CHAT, headers=aws, json=HI).headers["x-request-id"])
+            ids.append(ANEW.post(server.url + CHAT, headers=headers, json=HI).headers["x-request-id"])
+            ids.append(ANEW.get(f"{server.url}/_mock/clock", headers=headers).headers["x-request-id"])
+            aws = {
+                "authorization": f"AWS4-HMAC-SHA256 Credential={headers.get('authorization', 'x')[7:]}/1/r/s/aws4_request"
+            }
+            ids.append(ANEW.post(server.url + CHAT, headers=aws, json=HI).headers["x-request-id"])
 
     assert len(set(ids)) == len(ids)
 
@@ -390,7 +416,7 @@ def test_a_snapshot_of_the_server_has_what_all_have(server: Running) -> None:
     for n, key in enumerate(KEYS):
         admin(server, "POST", "/replies", key, json={"reply": {"text": f"of {n}"}})
         assert chat(server, key).status_code == 503
-    conversation = httpx.post(f"{server.v2}/ai/conversations", headers=bearer("x"), json={"name": "kept"}).status_code
+    conversation = ANEW.post(f"{server.v2}/ai/conversations", headers=bearer("x"), json={"name": "kept"}).status_code
     assert conversation == 503
     admin(server, "PUT", "/snapshots/whole")
 
@@ -402,7 +428,9 @@ def test_a_snapshot_of_the_server_has_what_all_have(server: Running) -> None:
     admin(server, "POST", "/snapshots/whole")
 
     assert before == [[503, 200]] * WORKERS
-    assert [rule["used"] for rule in admin(server, "GET", "/faults")["data"] if rule["id"] == everyones] == [WORKERS + 1]
+    assert [rule["used"] for rule in admin(server, "GET", "/faults")["data"] if rule["id"] == everyones] == [
+        WORKERS + 1
+    ]
     assert found() == before
     texts = [chat(server, key).json()["choices"][0]["message"]["content"] for key in KEYS]
     assert texts == [f"of {n}" for n in range(WORKERS)]
@@ -412,14 +440,14 @@ def test_a_snapshot_is_loaded_at_the_start(server: Running, launch: Callable[...
     file = tmp_path / "whole.jsonl.gz"
     for n, key in enumerate(KEYS):
         admin(server, "POST", "/replies", key, json={"reply": {"text": f"of {n}"}})
-        httpx.post(f"{server.v2}/ai/conversations", headers=bearer(key), json={"name": "kept"}).raise_for_status()
+        ANEW.post(f"{server.v2}/ai/conversations", headers=bearer(key), json={"name": "kept"}).raise_for_status()
     admin(server, "PUT", "/snapshots/start")
-    file.write_bytes(httpx.get(f"{server.url}/_mock/snapshots/start").content)
+    file.write_bytes(ANEW.get(f"{server.url}/_mock/snapshots/start").content)
 
     other = launch("--snapshot", str(file))
 
     texts = [chat(other, key).json()["choices"][0]["message"]["content"] for key in KEYS]
-    listed = [httpx.get(f"{other.v2}/ai/conversations", headers=bearer(key)).json()["data"] for key in KEYS]
+    listed = [ANEW.get(f"{other.v2}/ai/conversations", headers=bearer(key)).json()["data"] for key in KEYS]
     assert texts == [f"of {n}" for n in range(WORKERS)]
     assert [[row["name"] for row in rows] for rows in listed] == [["kept"]] * WORKERS
     assert len(admin(other, "GET", "/replies")["data"]) == len(admin(server, "GET", "/replies")["data"])
@@ -497,7 +525,7 @@ def test_large_objects_go_and_come(server: Running, worker: int) -> None:
 
     assert s3.get_object(Bucket=f"large-{worker}", Key="one")["Body"].read() == data
     link = s3.generate_presigned_url("get_object", Params={"Bucket": f"large-{worker}", "Key": "one"})
-    assert httpx.get(link, timeout=PATIENCE).content == data
+    assert ANEW.get(link).content == data
 
 
 def test_streams_come_whole(server: Running) -> None:
@@ -543,7 +571,7 @@ def test_who_leaves_on_the_way_breaks_nothing(server: Running) -> None:
 
 def test_descriptors_do_not_pile_up(server: Running) -> None:
     def open_files() -> int:
-        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in workers_of(server))
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in workers_of(server))
 
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("no /proc here")
@@ -632,10 +660,10 @@ def test_state_outlives_the_server_and_temporary_state_does_not(launch: Callable
     kept = ("--db", str(tmp_path / "kept.sqlite3"))
     for arguments, names in ((kept, [["one"]]), ((), [[]])):
         first = launch(*arguments)
-        httpx.post(f"{first.v2}/ai/conversations", headers=bearer("k"), json={"name": "one"}).raise_for_status()
+        ANEW.post(f"{first.v2}/ai/conversations", headers=bearer("k"), json={"name": "one"}).raise_for_status()
         first.stop(signal.SIGTERM)
         second = launch(*arguments)
-        rows = httpx.get(f"{second.v2}/ai/conversations", headers=bearer("k")).json()["data"]
+        rows = ANEW.get(f"{second.v2}/ai/conversations", headers=bearer("k")).json()["data"]
         assert [[row["name"] for row in rows]] == names
         second.stop(signal.SIGTERM)
 

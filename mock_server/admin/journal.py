@@ -1,5 +1,6 @@
 """The journal over the admin API: exchanges listed and filtered, one of them, and what is expected of them."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -22,7 +23,7 @@ TITLES = {409: "Conflict", 417: "Expectation failed"}
 
 def _of(world: World, account: str | None, request: Request) -> list[Exchange]:
     """The exchanges of an account, or all, newest first; with those of other workers where these were fetched."""
-    exchanges = world.ring.newest_first()
+    exchanges: Iterable[Exchange] = world.ring.newest_first()
     if ELSEWHERE in request.scope:
         exchanges = newest_first([*exchanges, *request.scope[ELSEWHERE].exchanges])
     return [e for e in exchanges if account is None or (e.account is not None and e.account.id == account)]

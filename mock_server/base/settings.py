@@ -156,7 +156,9 @@ def check(settings: Settings) -> None:
     if not 1 <= settings.workers <= MOST_WORKERS:
         raise SettingsError(f"--workers is a number from 1 to {MOST_WORKERS}, not {settings.workers}.")
     if settings.workers > 1 and not hasattr(os, "fork"):
-        raise SettingsError("--workers needs a system that can fork a process, and hand over a connection: not Windows.")
+        raise SettingsError(
+            "--workers needs a system that can fork a process, and hand over a connection: not Windows."
+        )
     if settings.profile not in get_args(Profile):
         raise SettingsError(f"--profile is one of spec, live and stub, not {settings.profile!r}.")
     try:

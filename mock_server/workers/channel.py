@@ -66,15 +66,6 @@ class Channel:
                 unsent.popleft()
         self._loop.remove_writer(end)
 
-    def close(self) -> None:
-        for number, end in self._ends.items():
-            self._loop.remove_reader(end)
-            self._loop.remove_writer(end)
-            end.close()
-            for fd, _ in self._unsent[number]:
-                if fd is not None:
-                    os.close(fd)
-
 
 class _Incoming:
     """What comes from one worker: descriptors and bytes, in the same order."""

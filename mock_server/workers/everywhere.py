@@ -11,9 +11,10 @@ from mock_server.base.errors import ServiceUnavailable, TooLarge, render
 from mock_server.engine.elsewhere import ELSEWHERE, packed, unpacked
 from mock_server.engine.snapshots.shares import STATES
 from mock_server.workers.asking import CLOCK, Answer, Siblings, Stream
-from mock_server.workers.spread import Rules, Spread, spread_of
+from mock_server.workers.spread import EVERYONES, Rules, Spread, spread_of
 
 JOURNAL, PARTS = "/_mock/-/journal", "/_mock/-/states"  # between workers only
+NAMES_ACCOUNT = (b"authorization", b"x-mock-account")
 LARGEST = 16 * 1024 * 1024  # bytes of an admin call's body that all workers get
 
 
@@ -42,7 +43,9 @@ class Everywhere:
                 await Answer.of(error.status, to_json(render(error, "std"))).send(send)
 
     def _spread(self, scope: Scope) -> Spread | None:
-        if not self._place.first or any(name in (b"authorization", b"x-mock-account") for name, _ in scope["headers"]):
+        if not self._place.first:
+            return None
+        if scope["path"] not in EVERYONES and any(name in NAMES_ACCOUNT for name, _ in scope["headers"]):
             return None
         return spread_of(scope["method"], scope["path"])
 

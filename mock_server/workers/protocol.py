@@ -10,6 +10,7 @@ from mock_server.base.place import Place
 from mock_server.engine.accounts import MAX_KEY_BYTES, bearer_key, signed_key
 from mock_server.protocols import HttpProtocol
 from mock_server.workers.channel import CLIENT, Channel
+from mock_server.workers.spread import EVERYONES
 
 MOST_KNOWN = 10_000  # keys whose workers are remembered
 ADMIN = b"/_mock"
@@ -25,6 +26,8 @@ class Switchboard:
 
     def worker_of(self, headers: list[tuple[bytes, bytes]], url: bytes) -> int:
         """The number of the worker that serves a request: the one its account lives in, by the key that the gate will see."""
+        if url.startswith(ADMIN) and url.partition(b"?")[0].decode("latin-1") in EVERYONES:
+            return 0
         authorization = named = None
         for name, value in headers:
             if name == b"authorization":
@@ -93,7 +96,11 @@ class WorkerProtocol(Adopted):
         super().data_received(data)
         if self._goes_to is not None:
             self._hand_over(self._goes_to)
-        elif self._over and self._is_answered():
+        else:
+            self._close_if_over()
+
+    def _close_if_over(self) -> None:
+        if self._over and self._is_answered():
             self.transport.close()
 
     def _is_answered(self) -> bool:
@@ -137,8 +144,7 @@ class WorkerProtocol(Adopted):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._over and self._is_answered():
-            self.transport.close()
+        self._close_if_over()
 
     def send_400_response(self, msg: str) -> None:
         if self._goes_to is None:  # else it is told where it goes

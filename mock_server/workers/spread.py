@@ -160,6 +160,10 @@ ALONE = frozenset(
 )
 
 
+# Calls that concern the whole server, whoever's key comes with them.
+EVERYONES = frozenset({"/_mock/accounts", "/_mock/faults/reload"})
+
+
 def _patterns() -> Iterator[tuple[str, re.Pattern[str], Spread]]:
     for (method, path), spread in sorted(TABLE.items(), key=lambda entry: "{" in entry[0][1]):
         yield method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), spread

@@ -40,8 +40,12 @@ def _shared(settings: Settings) -> Iterator[Settings]:
     if settings.db is not None:
         yield settings
         return
-    with tempfile.TemporaryDirectory(prefix="telnyx-ai-mock-") as folder:
-        yield replace(settings, db=Path(folder) / "state.sqlite3")
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="telnyx-ai-mock-")
+    except OSError as error:
+        raise SettingsError(f"--workers without --db needs room for temporary files: {error.strerror}.") from None
+    with folder:
+        yield replace(settings, db=Path(folder.name) / "state.sqlite3")
 
 
 class _Supervisor:
@@ -78,7 +82,7 @@ class _Supervisor:
                 self._start(number)
             if self._await_ready(self._settings.workers - 1):
                 url = url_of(self._listener)
-                self._listener.close()
+                self._let_go()
                 print(READY.replace("{url}", url), flush=True)
         while self._running and not self._stopping:
             self._look(None)
@@ -120,7 +124,7 @@ class _Supervisor:
 
     def _end(self) -> None:
         """Stop every worker, those that do not within their time by force."""
-        self._listener.close()
+        self._let_go()
         told = 0
         until = self._machine.monotonic() + self._settings.drain + GRACE
         while self._running:
@@ -130,8 +134,14 @@ class _Supervisor:
             left = until - self._machine.monotonic()
             if left <= 0:
                 self._tell(signal.SIGKILL)
-                left = None
-            self._look(left)
+            self._look(left if left > 0 else None)
+
+    def _let_go(self) -> None:
+        """The workers have what is theirs."""
+        self._listener.close()
+        for ends in self._ends.values():
+            for end in ends.values():
+                end.close()
 
     def _tell(self, sig: signal.Signals) -> None:
         for pid in self._running:
