@@ -8,6 +8,7 @@ handed to the driver: executing it through SQLAlchemy each time costs several ti
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -128,7 +129,7 @@ class Store:
 
     def create_tables(self) -> None:
         """Create the tables of every room that has been entered by now: two processes may do so at once."""
-        with self.transaction():
+        with nullcontext() if self._open else self.transaction():
             SQLModel.metadata.create_all(self.connection)
 
     def transaction(self, held: "Held | None" = None) -> "Transaction":

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from mock_server.base.ids import account_id
@@ -12,7 +12,6 @@ from mock_server.protocols import HttpProtocol
 from mock_server.workers.channel import CLIENT, Channel
 from mock_server.workers.spread import EVERYONES
 
-MOST_KNOWN = 10_000  # keys whose workers are remembered
 ADMIN = b"/_mock"
 
 
@@ -22,7 +21,6 @@ class Switchboard:
 
     place: Place
     channel: Channel
-    _known: dict[bytes, int] = field(default_factory=dict)
 
     def worker_of(self, headers: list[tuple[bytes, bytes]], url: bytes) -> int:
         """The number of the worker that serves a request: the one its account lives in, by the key that the gate will see."""
@@ -40,13 +38,7 @@ class Switchboard:
             if b"?" not in url:
                 return 0
         key = bearer_key(authorization) or signed_key(authorization, url.partition(b"?")[2])
-        worker = self._known.get(key)
-        if worker is None:
-            worker = self.place.owner(account_id(key)) if 0 < len(key) <= MAX_KEY_BYTES else 0
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[key] = worker
-        return worker
+        return self.place.owner(account_id(key)) if 0 < len(key) <= MAX_KEY_BYTES else 0
 
 
 class Adopted(HttpProtocol):
