@@ -72,7 +72,7 @@ def launch() -> Iterator[Callable[..., Running]]:
 
     yield run
     for server in begun:
-        server.process.kill()  # its workers notice
+        server.process.terminate()
         server.process.communicate(timeout=PATIENCE)
 
 
@@ -612,8 +612,12 @@ def test_a_worker_that_is_killed_ends_the_server(launch: Callable[..., Running])
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-def test_workers_end_with_their_supervisor(launch: Callable[..., Running]) -> None:
+def test_workers_end_with_their_supervisor(
+    launch: Callable[..., Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     server = launch()
+    assert len(list(tmp_path.iterdir())) == 1
     pids = workers_of(server)
 
     server.process.kill()
@@ -624,6 +628,7 @@ def test_workers_end_with_their_supervisor(launch: Callable[..., Running]) -> No
     deadline = time.monotonic() + PATIENCE
     while any(alive(pid) for pid in pids):
         assert time.monotonic() < deadline
+    assert list(tmp_path.iterdir()) == []
 
 
 def alive(pid: int) -> bool:

@@ -3,6 +3,7 @@
 import gc
 import os
 import select
+import shutil
 import signal
 import sys
 import tempfile
@@ -30,27 +31,28 @@ GRACE = 1.5  # seconds beyond --drain that workers get to stop
 
 def run_workers(settings: Settings) -> int:
     """Serve with several processes until told to stop; the exit code. Raises PortInUse."""
-    with _shared(settings) as shared:
-        return _Supervisor(shared).run()
+    with _shared(settings) as (shared, folder):
+        return _Supervisor(shared, folder).run()
 
 
 @contextmanager
-def _shared(settings: Settings) -> Iterator[Settings]:
-    """Settings with a database that all can open: a temporary file where none was named."""
+def _shared(settings: Settings) -> Iterator[tuple[Settings, Path | None]]:
+    """Settings with a database that all can open: in a temporary folder, given too, where none was named."""
     if settings.db is not None:
-        yield settings
+        yield settings, None
         return
     try:
         folder = tempfile.TemporaryDirectory(prefix="telnyx-ai-mock-")
     except OSError as error:
         raise SettingsError(f"--workers without --db needs room for temporary files: {error.strerror}.") from None
     with folder:
-        yield replace(settings, db=Path(folder.name) / "state.sqlite3")
+        yield replace(settings, db=Path(folder.name) / "state.sqlite3"), Path(folder.name)
 
 
 class _Supervisor:
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, folder: Path | None) -> None:
+        self._settings, self._folder = settings, folder
+        self._pid = os.getpid()
         self._listener = bind(settings.host, settings.port)
         self._ends = mesh(settings.workers)
         self._alive = os.pipe()  # its end tells workers that their supervisor has gone
@@ -171,6 +173,8 @@ class _Supervisor:
             place = Place(number, self._settings.workers)
             channel = Channel(self._ends[number])
             work(self._settings, place, self._listener, channel, self._alive[0], lambda: _tell_ready(self._ready[1]))
+            if self._folder is not None and os.getppid() != self._pid:  # who would remove it has gone
+                shutil.rmtree(self._folder, ignore_errors=True)
             code = DONE
         except (SettingsError, FixtureError) as error:
             print(f"telnyx-ai-mock: {error}", file=sys.stderr)
