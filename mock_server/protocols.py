@@ -1,11 +1,12 @@
 """uvicorn's protocols with what an ASGI application cannot do: hang up, write at once, tell why a frame was refused."""
 
 import asyncio
+from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any
 
 from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -93,18 +94,96 @@ class Gathering:
         return getattr(self._transport, name)
 
 
+class Begun(Coroutine[Any, Any, Any]):
+    """A coroutine that has run up to its first wait, for a task to go on with."""
+
+    __slots__ = ("_coroutine", "_fresh", "_waited")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], waited: Any) -> None:
+        self._coroutine, self._waited, self._fresh = coroutine, waited, True
+
+    def send(self, value: Any) -> Any:
+        if self._fresh:
+            self._fresh = False
+            return self._waited
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        self._fresh = False
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Any:
+        raise NotImplementedError
+
+
 class HttpProtocol(HttpToolsProtocol):
-    """Puts into the scope how to close the connection, which uvicorn offers no other way before headers were sent."""
+    """Begins a request as soon as it is read, and becomes a task only when it has to wait: most never do.
+
+    `scope["mock.connection"]` is this protocol: how to hang up, which uvicorn offers no other way before headers were sent,
+    how to take a body that is there already, and how to send a whole answer at once.
+    """
+
+    prompt = False  # whether the application does without a task of its own until it first waits
+    _reading = False
+    _ready: tuple[RequestResponseCycle, Any] | None = None  # a request that has been read, to be begun
+    _idle: asyncio.TimerHandle | None = None
+    _idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.transport = OneWrite(transport)  # type: ignore[assignment]
+        self.prompt = getattr(self.app, "prompt", False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._reading = True
+        super().data_received(data)
+        while self._ready is not None:
+            (cycle, app), self._ready = self._ready, None
+            self._begin(cycle, app)
+        self._reading = False
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
-        self.scope["mock.flush"] = self.transport.flush  # type: ignore[typeddict-unknown-key, attr-defined]
-        self.scope["mock.respond"] = self.respond  # type: ignore[typeddict-unknown-key]
+        self.scope["mock.connection"] = self  # type: ignore[typeddict-unknown-key]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._reading and self.prompt:
+            self._ready = (cycle, app)  # its body may be in the same packet
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _begin(self, cycle: RequestResponseCycle, app: Any) -> None:
+        coroutine = cycle.run_asgi(app)
+        try:
+            waited = coroutine.send(None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(Begun(coroutine, waited))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def hang_up(self) -> None:
+        self.transport.close()
+
+    def flush(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]
+
+    def whole(self, scope: Any) -> bytes | None:
+        """Take the request's body, if all of it has come."""
+        cycle = self.cycle
+        if cycle.scope is not scope or cycle.more_body or cycle.waiting_for_100_continue or cycle.disconnected:
+            return None
+        body, cycle.body = cycle.body, bytearray()
+        cycle.message_event.clear()
+        return bytes(body)
 
     def respond(self, scope: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
         """Send a whole answer at once; False where that takes uvicorn's own way, message by message."""
@@ -131,7 +210,27 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self.transport.flush()  # type: ignore[attr-defined]  # of an answer to HEAD uvicorn writes no body
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._idle is None:
+            self._idle = self.loop.call_later(self.timeout_keep_alive, self._look_idle)
+
+    def _look_idle(self) -> None:
+        """One timer a connection: uvicorn makes a new one for every request."""
+        self._idle = None
+        if not self.cycle.response_complete or self.transport.is_closing():
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle = self.loop.call_later(left, self._look_idle)
+        else:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Bytes that are no HTTP request."""
@@ -168,9 +267,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(head + data)
 
     async def run_asgi(self) -> None:
-        self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
-        self.scope["mock.deafen"] = self.deafen  # type: ignore[typeddict-unknown-key]
+        self.scope["mock.connection"] = self  # type: ignore[typeddict-unknown-key]
         await super().run_asgi()
+
+    def hang_up(self) -> None:
+        self.transport.close()
+
+    def flush(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]
 
     def send_500_response(self) -> None:
         self.transport.close()  # a handshake that ends without an answer is closed

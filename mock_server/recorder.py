@@ -158,7 +158,7 @@ class _Exchange:
             return print(f"{request.method} {path}: the client left, nothing is saved", file=sys.stderr)
         self._save(path, body, response.status_code, ended)
         if ended == "cut":
-            self._scope["mock.hang_up"]()
+            self._scope["mock.connection"].hang_up()
 
     async def _body(self) -> bytes:
         parts: list[bytes] = []

@@ -73,6 +73,7 @@ def bind(host: str, port: int) -> socket.socket:
 def config(app: Any, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        interface="asgi3",
         http=HttpProtocol,
         ws=SocketProtocol,
         lifespan="on",

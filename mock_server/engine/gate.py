@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
@@ -117,6 +118,7 @@ class Gate:
             if self._lean and operation.handler is not None:
                 answer = await operation.handler(scope, receive, send)
             else:
+                await Clock.turn()  # FastAPI asks which task it is in
                 await self._app(scope, receive, send)
             if send is leaving:
                 return answer

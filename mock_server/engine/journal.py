@@ -104,8 +104,8 @@ class Journal:
             exchange.ended = exchange.ended or ("client_left" if tee.left and not tee.finished else "complete")
         except asyncio.CancelledError:
             exchange.ended = "stopped"
-            if not tee.started and "mock.hang_up" in scope:
-                scope["mock.hang_up"]()  # uvicorn would answer with a 500 of its own
+            if not tee.started and "mock.connection" in scope:
+                scope["mock.connection"].hang_up()  # uvicorn would answer with a 500 of its own
             raise
         except Exception as error:
             exchange.ended = "crashed"
@@ -163,7 +163,8 @@ class _Tee:
         exchange.status, exchange.response_headers = answer.status_code, headers
         exchange.response_size, exchange.response_body = len(body), bytes(body[:TEED])
         self.started = self.finished = True
-        if "mock.respond" not in scope or not scope["mock.respond"](scope, answer.status_code, headers, body):
+        connection = scope.get("mock.connection")
+        if connection is None or not connection.respond(scope, answer.status_code, headers, body):
             await self._send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
             await self._send({"type": "http.response.body", "body": body})
 

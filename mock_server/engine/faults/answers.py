@@ -141,7 +141,7 @@ class Silence(Response):
         try:
             if self._seconds is not None and await self._clock.sleep(self._timeline, self._seconds, until=left):
                 scope["mock.exchange"].ended = "cut"
-                scope["mock.hang_up"]()  # set by our uvicorn protocols, serve.py
+                scope["mock.connection"].hang_up()  # set by our uvicorn protocols, serve.py
             await left
         finally:
             left.cancel()

@@ -184,7 +184,7 @@ class SocketWire(Wire):
         self.over = True
         if effect.half_open:
             self._deaf = True
-            self._scope["mock.deafen"]()  # set by our uvicorn protocol, serve.py
+            self._scope["mock.connection"].deafen()  # set by our uvicorn protocol, serve.py
         elif effect.cut is not None:
             self.hang_up()
         else:

@@ -111,11 +111,11 @@ class Wire:
     def hang_up(self) -> None:
         self.over = True
         self._exchange.ended = "cut"
-        self._scope["mock.hang_up"]()  # set by our uvicorn protocols, serve.py
+        self._scope["mock.connection"].hang_up()  # set by our uvicorn protocols, serve.py
 
     def _flush(self) -> None:
-        if "mock.flush" in self._scope:
-            self._scope["mock.flush"]()
+        if "mock.connection" in self._scope:
+            self._scope["mock.connection"].flush()
 
     def _wait(self, wait: tuple[float, float] | None, part: str) -> float:
         assert self.fired is not None
