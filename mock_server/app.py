@@ -134,7 +134,7 @@ class App:
         world, settings = self.world, self.world.settings
         layers: list[Any] = [
             partial(
-                Journal, ring=world.ring, machine=world.clock.machine, nobody=world.accounts.nobody, name=world.name_exchange
+                Journal, ring=world.ring, machine=world.clock.machine, nobody=world.accounts.nobody, ids=world.ids
             ),
             Cors,
             partial(

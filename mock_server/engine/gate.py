@@ -112,6 +112,7 @@ class Gate:
                 receive = _bounded(receive, limit)
             elif length is not None and int(length) > limit:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
+            exchange.wrapped = receive is not arriving
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
             answer = None
