@@ -97,6 +97,8 @@ class Journal:
         if socket:
             self._ring.open.add(exchange)
         tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp)
+        if isinstance(tee, SocketTee):
+            tee.watch(scope)
         try:
             answer = await self._app(scope, tee.receive, tee.send)
             if answer is not None:
