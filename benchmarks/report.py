@@ -17,13 +17,19 @@ TITLES = {
     "create.c32": ("create a conversation, 32 connections", "req/s"),
     "read.c32": ("read a conversation, 32 connections", "req/s"),
     "ws.c16": ("text-to-speech socket, 16 clients", "frames/s"),
+    "stt.speech": ("speech-to-text socket, 16 clients: the mock's own audio", "frames/s"),
+    "stt.tones": ("the same, decoded anew: told by its tones", "frames/s"),
+    "stt.noise": ("the same, noise", "frames/s"),
+    "stt.silence": ("the same, silence", "frames/s"),
+    "live.c500": ("500 speech-to-text sockets fed in real time", "frames/s"),
 }
 LEGEND = (
     "ratio: mock / bare of neighbouring runs, higher is better. p50: of an answer; of the first byte of a stream; "
     "of a turn on a socket.\ncpu: the server's user and system time, microseconds a request, stream or frame. "
     "cpu ratio: bare / mock, higher is better; the steadier one on a busy machine."
 )
-SUITE_OF = {"create.c32": "crud", "read.c32": "crud", "ws.c16": "ws"}
+SUITE_OF = {"create.c32": "crud", "read.c32": "crud", "ws.c16": "ws", "live.c500": "live"}
+SUITE_OF |= {f"stt.{kind}": "stt" for kind in ("speech", "tones", "noise", "silence")}
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,10 @@ def memory_after_load(samples: list[dict[str, Any]]) -> float | None:
     return _median(s["load_mb"] for s in samples)
 
 
+def answer_p99(samples: list[dict[str, Any]]) -> float | None:
+    return _median(s["mock"]["p99_ms"] for s in samples)
+
+
 GOALS = (
     Goal("chat completion, 32 connections, to bare", "chat.c32", 0.35, rate_ratio),
     Goal("chat completion, 1 connection, to bare", "chat.c1", 0.65, rate_ratio),
@@ -66,7 +76,12 @@ GOALS = (
     Goal("cold start to the first answer, to minimal FastAPI", "cold", 1.6, cold_ratio, at_most=True),
     Goal("create a conversation, 32 connections, to a bare chat", "create.c32", 0.10, rate_ratio),
     Goal("read a conversation, 32 connections, to a bare chat", "read.c32", 0.25, rate_ratio),
-    Goal("text-to-speech socket, frames/s, to bare", "ws.c16", 0.8, rate_ratio),
+    Goal("text-to-speech socket, frames/s, to bare", "ws.c16", 0.85, rate_ratio),
+    Goal("speech-to-text socket, own audio, frames/s, to bare", "stt.speech", 0.85, rate_ratio),
+    Goal("speech-to-text socket, tones, frames/s, to bare", "stt.tones", 0.85, rate_ratio),
+    Goal("speech-to-text socket, noise, frames/s, to bare", "stt.noise", 0.85, rate_ratio),
+    Goal("speech-to-text socket, silence, frames/s, to bare", "stt.silence", 0.85, rate_ratio),
+    Goal("500 speech-to-text sockets in real time, answer p99", "live.c500", 50, answer_p99, at_most=True, unit=" ms"),
 )
 
 
@@ -157,6 +172,10 @@ def _other_rows(samples: Samples, figures: dict[str, Any]) -> list[list[str]]:
     if stream := figures.get("stream.c16"):
         times = [_number(stream[f"{side}_p50_ms"]) for side in ("mock", "reference")]
         rows.append(["stream, first byte p50, ms (reference: bare)", *times, _number(stream["p50_ratio"])])
+    if live := samples.get("live.c500"):
+        for name, title in (("p50_ms", "p50"), ("p99_ms", "p99"), ("lag_ms", "p99 of the client's own lateness")):
+            both = [_median(s[side][name] for s in live) for side in ("mock", "reference")]
+            rows.append([f"500 sockets in real time, answer, {title}, ms (reference: bare)", *map(_number, both), ""])
     if memory := samples.get("memory"):
         for name, title in (("start_mb", "memory at the start, MB"), ("load_mb", "memory after the load, MB")):
             rows.append([title, *_whole(_median(s[name] for s in memory), None), ""])

@@ -12,9 +12,12 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from mock_server.base.errors import ApiError, BadRequest, MethodNotAllowed, render
+from mock_server.engine.frames import ARRIVED
 from mock_server.engine.masks import OURS
+from mock_server.framing import Frames, Inbox, Message
 
 GATHERED = 64 * 1024  # bytes that are not held back any longer
+WAITING = 64 * 1024  # bytes that came since the application had no message left, after which nothing is read
 QUIET, LINGER = 0.25, 10.0  # seconds without more of a refused frame after which we hang up, and seconds at most
 
 
@@ -242,6 +245,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     deaf = False
     hang_up_at = 0.0  # by the loop's time, once a frame was refused
+    frames_in: Frames | None = None  # once the handshake has come
+    arrived = 0  # bytes since the application had no message left
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.queue = self.inbox = Inbox(self.loop)  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(Gathering(getattr(transport, "whole", transport), self.loop))  # type: ignore[arg-type]
@@ -266,8 +275,18 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             head = kind + (b"\x7e" + size.to_bytes(2, "big") if size < 65536 else b"\x7f" + size.to_bytes(8, "big"))
         self.transport.write(head + data)
 
+    async def receive(self) -> Any:
+        inbox = self.inbox
+        if not inbox.messages:
+            self.arrived = 0
+            if self.read_paused:
+                self.read_paused = False
+                self.transport.resume_reading()
+        return await inbox.get()
+
     async def run_asgi(self) -> None:
         self.scope["mock.connection"] = self  # type: ignore[typeddict-unknown-key]
+        self.scope[ARRIVED] = self.inbox.arrived  # type: ignore[literal-required]
         await super().run_asgi()
 
     def hang_up(self) -> None:
@@ -301,11 +320,32 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                 self.close_timer.cancel()
                 self.close_timer = self.loop.call_later(QUIET, self.transport.close)
             return
-        super().data_received(data)
+        if self.frames_in is not None:
+            self.arrived += len(data)
+            return self.frames_in.feed(data)
+        super().data_received(data)  # the handshake, which comes by itself, whatever follows it
+        self.frames_in = Frames(self.config.ws_max_size, self._plain, self._take, self._odd)
         if (
             not (self.handshake_initiated or self.handshake_complete) and self.conn.handshake_exc is not None
         ):  # uvicorn would wait for ever
             self._refuse(BadRequest(f"This is no WebSocket handshake: {self.conn.handshake_exc}."))
+
+    def _plain(self) -> bool:
+        """Whether messages that come whole need nobody to look at them."""
+        conn = self.conn
+        return self.handshake_complete and conn.state is State.OPEN and conn.current_size is None
+
+    def _take(self, messages: list[Message]) -> None:
+        """Put them before the application. Once too much waits, nothing is read until it has taken all."""
+        self.inbox.put(messages)
+        if self.arrived > WAITING and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _odd(self, data: bytes) -> None:
+        """A control frame, part of a message, or what is to be refused."""
+        if self.conn.parser_exc is None:
+            super().data_received(data)
 
     def handle_parser_exception(self) -> None:
         """A frame that is too large, or none: told in a close frame, which a reset would overtake if we hung up at once."""

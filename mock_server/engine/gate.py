@@ -13,6 +13,7 @@ from mock_server.engine.accounts import Accounts, bearer_key, signed_key
 from mock_server.engine.answers import Instead, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.faults.table import HEADER, Faults
+from mock_server.engine.frames import ARRIVED
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.limits import Limits
@@ -86,6 +87,7 @@ class Gate:
                 wire = exchange.wire = self._faults.arm(exchange, scope, receive, send, faulty)
                 if wire is not None:
                     receive, send = wire.receive, wire.send
+                    scope.pop(ARRIVED, None)  # everything passes the fault
                     if (instead := wire.instead()) is not None:
                         await _take_in(exchange, arriving)
                         await instead(scope, receive, send)

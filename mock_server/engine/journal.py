@@ -101,6 +101,8 @@ class Journal:
         elif connection is not None and (body := connection.whole(scope)) is not None:
             exchange.body, exchange.request_body, exchange.request_size = body, body[:TEED], len(body)
         tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp)
+        if isinstance(tee, SocketTee):
+            tee.watch(scope)
         try:
             answer = await self._app(scope, tee.receive, tee.send)
             if answer is not None:

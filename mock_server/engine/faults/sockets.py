@@ -154,6 +154,11 @@ class SocketWire(Wire):
 
     # How it ends
 
+    async def strike(self) -> None:
+        """Do at once what a fault does that has just fired on an open socket, and waits for nothing."""
+        if self.fired is not None:
+            await self._maybe_end(self.fired)
+
     def _moment(self, fired: Fired) -> Moment | None:
         """When a fault ends the socket, None where it does not."""
         effect = fired.effect
