@@ -6,14 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
 from mock_server.engine.accounts import Accounts
-from mock_server.engine.faults.rules import Rule, schema
+from mock_server.engine.faults.rules import Rule
 from mock_server.engine.faults.schedule import Armed
 
 HI = {"messages": [{"role": "user", "content": "hi"}]}
@@ -313,36 +312,7 @@ def test_names_made_up_do_not_depend_on_other_accounts(start):
     assert rule(one) == "fault-1"
 
 
-# The schema
-
-WRITTEN: list[dict[str, Any]] = [
-    {"effect": "429;retry-after=2;times=2"},
-    {"effect": 429},
-    {"effect": {"delay": [1, 3], "cut": "100 bytes", "headers": {"a": 1, "b": None}}},
-    {"effects": [429, "fine", None, {"status": 500}]},
-    {"match": {"body": {"a.b": 1, "c": {"regex": "x"}}, "user_text": "hi", "header": {"a": "b"}}, "effect": 500},
-    {"effect": 500, "between": {"from": "2026-01-01T00:00:00Z"}, "probability": 0.5},
-    {"effect": {"close": 1011, "reason": "x", "at": "3 frames"}, "match": {"kind": "socket"}},
-]
-
-
-@pytest.mark.parametrize("fields", WRITTEN, ids=json.dumps)
-def test_the_schema_takes_what_the_server_takes_and_what_it_shows(client, fields):
-    document = client.admin("GET", "/schemas/fault").json()
-    Draft202012Validator.check_schema(document)
-    shown = client.admin("POST", "/faults", json=fields).json()["data"]
-    for key in ("account", "source", "used"):
-        del shown[key]
-    for value in (fields, shown):
-        Draft202012Validator(document).validate(value)
-    assert Rule.model_validate(shown).describe() == shown
-
-
-@pytest.mark.parametrize("fields", [{"effect": {"stattus": 1}}, {"effect": True}, {"match": {"x": 1}, "effect": 500}])
-def test_the_schema_refuses_what_the_server_refuses(fields):
-    assert not Draft202012Validator(schema()).is_valid(fields)
-    with pytest.raises(ValueError):
-        Rule.model_validate(fields)
+# Bounds
 
 
 def test_there_is_a_bound_to_rules_that_are_kept(start, monkeypatch):
