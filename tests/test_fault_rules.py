@@ -78,6 +78,29 @@ def test_a_body_decides(client, match, hit, miss):
     assert client.get("/ai/models").status_code == 200
 
 
+INPUTS: list[Any] = [
+    "a refund",
+    [{"role": "user", "content": "a refund"}],
+    [{"role": "user", "content": "hi"}, {"role": "user", "content": [{"type": "input_text", "text": "a refund"}]}],
+]
+
+
+@pytest.mark.parametrize("said", INPUTS, ids=json.dumps)
+def test_what_the_user_said_in_a_response(client, said):
+    rule(client, match={"user_text": {"contains": "refund"}})
+    assert client.post("/ai/openai/responses", {"model": "m", "input": said}).status_code == 503
+    other = [{"role": "user", "content": "a refund"}, {"role": "user", "content": "hi"}]
+    assert client.post("/ai/openai/responses", {"model": "m", "input": other}).status_code == 200
+
+
+def test_what_was_said_in_messages_and_in_texts_to_embed(client):
+    rule(client, match={"user_text": {"contains": "refund"}})
+    message = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "a refund"}]}
+    assert client.post("/ai/anthropic/v1/messages", message).status_code == 503
+    assert client.post("/ai/openai/embeddings", {"model": "m", "input": ["hi", "a refund"]}).status_code == 503
+    assert client.post("/ai/openai/embeddings", {"model": "m", "input": ["hi"]}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("match", "hit", "miss"),
     [

@@ -188,7 +188,9 @@ class Effect(BaseModel):
         description="The connection breaks off after this much of the answer; a socket drops without a close frame (1006).",
     )
     malformed: Flag | None = Field(None, description="JSON that ends in the middle; of a stream, the event at `at`.")
-    no_done: Flag | None = Field(None, description="A stream without its `data: [DONE]`.")
+    no_done: Flag | None = Field(
+        None, description="A stream without its last event: `[DONE]`, `message_stop` or `response.completed`."
+    )
     error_event: Any = Field(
         None, description="A stream ends with an error event at `at`: true for the usual one, or the event's JSON."
     )

@@ -1,6 +1,6 @@
 """Whether an exchange is what a rule is for: first what its operation says, then its head, then its body."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
@@ -171,15 +171,25 @@ def _field(model: BaseModel, name: str) -> tuple[bool, Any]:
 
 def last_user_text(body: Any) -> str | None:
     """What the user said last: of messages the last one of the user; of other bodies their text."""
-    messages = next(values_at(body, ["messages"]), None)
-    if isinstance(messages, (list, tuple)):
-        for message in reversed(messages):
-            if next(values_at(message, ["role"]), None) == "user":
-                return _text(next(values_at(message, ["content"]), None))
+    if (turns := _turns(body)) is not None:
+        for turn in reversed(turns):
+            if next(values_at(turn, ["role"]), None) == "user":
+                return _text(next(values_at(turn, ["content"]), None))
         return None
     for name in TEXT_FIELDS:
         if (text := _text(next(values_at(body, [name]), None))) is not None:
             return text
+    return None
+
+
+def _turns(body: Any) -> Sequence[Any] | None:
+    """A body's messages, or its `input` where that is a list of them, as responses may have it; None without."""
+    messages = next(values_at(body, ["messages"]), None)
+    if isinstance(messages, (list, tuple)):
+        return messages
+    items = next(values_at(body, ["input"]), None)
+    if isinstance(items, (list, tuple)) and any(next(values_at(item, ["role"]), None) for item in items):
+        return items
     return None
 
 

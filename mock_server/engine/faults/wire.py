@@ -18,7 +18,9 @@ from mock_server.engine.faults.effects import Effect, Moment
 from mock_server.engine.faults.schedule import Fired
 
 EVENT = re.compile(rb".*?(?:\r?\n){2}|.+", re.DOTALL)
-DONE = re.compile(rb"data: ?\[DONE\]\s*")
+# What ends a stream as it should: of chats, of Anthropic's messages, of responses.
+DONE = re.compile(rb"data: ?\[DONE\]\s*|event: ?(?:message_stop|response\.(?:completed|incomplete))\r?\n.*", re.DOTALL)
+NAMED = b"event:"  # how an event begins where events have names
 AT_ONCE = Moment(unit="chunks", n=0)
 AFTER_ONE = Moment(unit="chunks", n=1)
 BEAT = 0.1  # seconds between the pieces of a body that drips
@@ -167,7 +169,8 @@ class Wire:
         done = self._events and DONE.fullmatch(chunk) is not None
         if effect.error_event is not None and self._events and (done or self._reached(effect.at or AFTER_ONE)):
             assert self._exchange.operation is not None
-            return await self._finish(event_body(effect.error_event, self._exchange.operation.dialect))
+            dialect, named = self._exchange.operation.dialect, chunk.startswith(NAMED)
+            return await self._finish(event_body(effect.error_event, dialect, named))
         if done and effect.no_done:
             return
         if not await self.pause(self._wait(effect.chunk_delay, f"chunk {self.chunks}")):
