@@ -133,6 +133,8 @@ class Gate:
             if exchange.account is not None and not exchange.request_size:
                 await _take_in(exchange, arriving)
             answer = of_error(error, dialect)
+            if self._limits.on and send is leaving and exchange.account is not None and error.status != 401:
+                send = self._limits.telling(exchange, send)
             if send is leaving:
                 return answer
             await answer(scope, receive, send)
