@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import faults
 import report
 import servers
 from load import CLIENT, Load, http_load, stream_load
@@ -22,7 +23,7 @@ from servers import Server, ServerFailed
 from sockets import HANDSHAKE, socket_load
 from wire import CHAT, CREATE, READ, SPEECH, STREAM, Request
 
-SUITES = ("cold", "chat", "stream", "crud", "ws")
+SUITES = ("cold", "chat", "stream", "crud", "ws", "faults")
 WARM_UP = 20  # requests, before memory is first read
 NOT_EMULATED = 501
 
@@ -72,6 +73,8 @@ class Bench:
                 self.cold_starts(number)
             if figures := self.figures():
                 self.loads(figures if number % 2 == 0 else figures[::-1])
+            if "faults" in self.options.only:
+                self.fault_rules(number)
 
     def probe(self) -> None:
         """Find out what is emulated."""
@@ -117,6 +120,15 @@ class Bench:
                 reference = self.measure(bare, figure, figure.reference)
                 self.note(figure.key, {"reference": reference, "mock": self.measure(mock, figure, request)})
             self.note("memory", {**memory, "load_mb": mock.memory_mb()})
+
+    def fault_rules(self, number: int) -> None:
+        """A chat with each set of rules, by turns; the sample has them all."""
+        with faults.started(self.options.host) as mocks:
+            for mock in mocks.values():
+                for _ in range(WARM_UP):
+                    mock.ask(CHAT)
+            keys = list(faults.SETS) if number % 2 == 0 else list(faults.SETS)[::-1]
+            self.note("faults", {key: self.measure(mocks[key], FIGURES[1], CHAT) for key in keys})
 
     def measure(self, server: Server, figure: Figure, request: Request) -> dict[str, Any]:
         before = server.cpu_seconds()

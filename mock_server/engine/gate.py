@@ -118,6 +118,8 @@ class Gate:
                 answer = await operation.handler(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
+            if exchange.wire is not None and exchange.wire.fired is None:  # no fault came of it after all
+                send = exchange.wire.beneath
             if send is leaving:
                 return answer
             if answer is not None:

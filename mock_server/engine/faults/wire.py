@@ -29,7 +29,8 @@ BEAT = 0.1  # seconds between the pieces of a body that drips
 class Wire:
     """Stands between an exchange and its connection once a fault fired, or while one waits for the body.
 
-    `send` goes to the operation in place of the connection's own. `over`: the rest of the answer goes nowhere.
+    `send` goes to the operation in place of the connection's own, which is `beneath`. `over`: the rest of the answer goes
+    nowhere.
     """
 
     def __init__(
@@ -48,7 +49,8 @@ class Wire:
         self.over = False
         self._exchange, self._scope, self._clock, self._ids = exchange, scope, clock, ids
         self._account, self._timeline = exchange.account, exchange.account.timeline
-        self._receive, self._send = receive, send
+        self._receive = receive
+        self.beneath = self._send = send
         self._noted: list[bytes] = []
         self._json = b"json" in exchange.headers.get(b"content-type", b"json")
         self._shaped = self._events = self._broken = False
@@ -92,7 +94,8 @@ class Wire:
         """After the operation: until nothing is left to do on the connection."""
 
     def end(self) -> None:
-        """Nothing of this outlives its exchange."""
+        """Nothing of this outlives its exchange, nor waits for the garbage collector: `receive` may be bound to this."""
+        self.receive = self._receive
         if self._later is not None:
             self._later.cancel()
 
