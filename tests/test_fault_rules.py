@@ -12,8 +12,9 @@ from websockets.sync.client import connect
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
 from mock_server.engine.accounts import Accounts
+from mock_server.engine.faults.effects import Effect
 from mock_server.engine.faults.rules import Rule
-from mock_server.engine.faults.schedule import Armed
+from mock_server.engine.faults.schedule import Armed, Fired
 
 HI = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -295,6 +296,21 @@ def test_ten_thousand_draws_are_spread_evenly_and_repeat():
     assert 900 <= len(alone) <= 1100 and all(
         60 <= sum(k <= n < k + 1000 for n in alone) <= 145 for k in range(0, 10_000, 1000)
     )
+
+
+def test_waits_are_drawn_by_seed_account_rule_count_and_chunk():
+    accounts = Accounts(Clock())
+
+    def waits(seed: int, key: bytes, rule: str = "r") -> list[float]:
+        fired = [Fired(Effect.model_validate({"chunk_delay": [1, 3]}), rule, n) for n in (1, 2)]
+        return [
+            f.draw(Ids(seed), accounts.of_key(key), f.effect.chunk_delay, f"chunk {k}") for f in fired for k in (0, 1)
+        ]
+
+    mine = waits(1, b"mine")
+    assert mine == waits(1, b"mine") and len(set(mine)) == 4 and all(1 <= wait <= 3 for wait in mine)
+    others = (waits(2, b"mine"), waits(1, b"other"), waits(1, b"mine", "s"))
+    assert not any(set(mine) & set(other) for other in others)
 
 
 # Many
