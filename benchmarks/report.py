@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import faults
+
 Samples = dict[str, list[dict[str, Any]]]
 
 # key: (title, unit of the rate)
@@ -60,6 +62,16 @@ def cpu_ratio(samples: list[dict[str, Any]]) -> float | None:
     return 1 / statistics.median(ratios(samples, "cpu_us")) if known else None
 
 
+def fault_cost(key: str) -> Callable[[list[dict[str, Any]]], float | None]:
+    """CPU time of a chat with a set of fault rules that do not fire, to that without any."""
+
+    def cost(samples: list[dict[str, Any]]) -> float | None:
+        found = [sample[key]["cpu_us"] / sample["none"]["cpu_us"] for sample in samples if sample["none"]["cpu_us"]]
+        return statistics.median(found) if found else None
+
+    return cost
+
+
 def memory_after_load(samples: list[dict[str, Any]]) -> float | None:
     return _median(s["load_mb"] for s in samples)
 
@@ -82,6 +94,20 @@ GOALS = (
     Goal("speech-to-text socket, noise, frames/s, to bare", "stt.noise", 0.85, rate_ratio),
     Goal("speech-to-text socket, silence, frames/s, to bare", "stt.silence", 0.85, rate_ratio),
     Goal("500 speech-to-text sockets in real time, answer p99", "live.c500", 50, answer_p99, at_most=True, unit=" ms"),
+    Goal(
+        "a chat with 1 fault rule of another operation, CPU to none",
+        "faults",
+        1.1,
+        fault_cost("elsewhere"),
+        at_most=True,
+    ),
+    Goal(
+        "a chat with 1,000 fault rules that do not fire, CPU to none",
+        "faults",
+        1.5,
+        fault_cost("thousand"),
+        at_most=True,
+    ),
 )
 
 
@@ -143,6 +169,8 @@ def markdown(samples: Samples, absent: set[str], circumstances: str) -> str:
     others = [["", "mock", "reference", "ratio"], *_other_rows(samples, got["figures"])]
     first = [_table(rows), LEGEND] if len(rows) > 1 else []
     second = [_table(others)] if len(others) > 1 else []
+    if "faults" in samples:
+        second.append(_table(_fault_rows(samples["faults"])))
     return "\n\n".join([circumstances, *first, *second, _table(goals)])
 
 
@@ -179,6 +207,20 @@ def _other_rows(samples: Samples, figures: dict[str, Any]) -> list[list[str]]:
     if memory := samples.get("memory"):
         for name, title in (("start_mb", "memory at the start, MB"), ("load_mb", "memory after the load, MB")):
             rows.append([title, *_whole(_median(s[name] for s in memory), None), ""])
+    return rows
+
+
+def _fault_rows(samples: list[dict[str, Any]]) -> list[list[str]]:
+    """What each set of fault rules costs a chat, 32 connections: to none, and CPU time."""
+    rows = [["fault rules in force, none of which fires", "cpu ratio", "low to high", "rate ratio", "cpu us"]]
+    for key, (title, _) in faults.SETS.items():
+        cpu = [fault_cost(key)([sample]) for sample in samples]
+        known = [value for value in cpu if value is not None]
+        spread = f"{_number(min(known))} to {_number(max(known))}" if known else ""
+        rate = statistics.median(sample[key]["rate"] / sample["none"]["rate"] for sample in samples)
+        rows.append(
+            [title, _number(_median(cpu)), spread, _number(rate), _number(_median(s[key]["cpu_us"] for s in samples))]
+        )
     return rows
 
 

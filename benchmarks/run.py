@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import faults
 import report
 import servers
 import transcription
@@ -24,7 +25,7 @@ from sockets import HANDSHAKE, socket_load
 from transcription import listening_load, realtime_load
 from wire import CHAT, CREATE, LIVE, READ, SPEECH, STREAM, TRANSCRIPTION, Request
 
-SUITES = ("cold", "chat", "stream", "crud", "ws", "stt", "live")
+SUITES = ("cold", "chat", "stream", "crud", "ws", "stt", "live", "faults")
 WARM_UP = 20  # requests, before memory is first read
 NOT_EMULATED = 501
 
@@ -81,6 +82,8 @@ class Bench:
             for some in ([f for f in figures if f.suite != "live"], [f for f in figures if f.suite == "live"]):
                 if some:  # 500 sockets are no part of what memory is measured after
                     self.loads(some if number % 2 == 0 else some[::-1])
+            if "faults" in self.options.only:
+                self.fault_rules(number)
 
     def probe(self) -> None:
         """Find out what is emulated."""
@@ -132,6 +135,15 @@ class Bench:
                 self.note(figure.key, {"reference": reference, "mock": self.measure(mock, figure, request)})
             if figures[0].suite != "live":
                 self.note("memory", {**memory, "load_mb": mock.memory_mb()})
+
+    def fault_rules(self, number: int) -> None:
+        """A chat with each set of rules, by turns; the sample has them all."""
+        with faults.started(self.options.host) as mocks:
+            for mock in mocks.values():
+                for _ in range(WARM_UP):
+                    mock.ask(CHAT)
+            keys = list(faults.SETS) if number % 2 == 0 else list(faults.SETS)[::-1]
+            self.note("faults", {key: self.measure(mocks[key], FIGURES[1], CHAT) for key in keys})
 
     def measure(self, server: Server, figure: Figure, request: Request) -> dict[str, Any]:
         before = server.cpu_seconds()

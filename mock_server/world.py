@@ -297,7 +297,7 @@ class Call:
     @property
     def plain(self) -> bool:
         """Whether nothing happens between parsing and the service."""
-        return self.exchange.keyed is None and not self.world.faults.rules
+        return self.exchange.keyed is None and (self.exchange.wire is None or not self.world.faults.rules)
 
     def after_parse(self, values: dict[str, Any]) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error.

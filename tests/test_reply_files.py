@@ -215,7 +215,7 @@ def test_every_problem_is_told_with_file_and_line(tmp_path):
         ("replies/bad.yaml", 9): "reply 4: match.user_text.contians: ", ("replies/bad.yaml", 11): "reply 5: reply.fault: ",
         ("replies/empty.json", 1): "reply 1: reply: a reply needs one of text, json, ", ("replies/no.yaml", 2): "this is no YAML",
         ("replies/other.yml", 1): "there is only `replies` at the top", ("replies/text.yaml", 1): "expected a list",
-        ("faults/f.yaml", 1): "effect.status", ("plans.yaml", None): "fine_tuning: ", ("models.yaml", 2): "model 2: ",
+        ("faults/f.yaml", 1): "effect.status", ("plans.yaml", 1): "fine_tuning: ", ("models.yaml", 2): "model 2: ",
         ("voices.yaml", 1): "telnyx: ", ("transcripts/t.yaml", 2): "transcripts.0: ",
         ("embedding_models.yaml", 2): "model 1: created: ",
     }  # fmt: skip

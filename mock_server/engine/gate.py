@@ -123,6 +123,8 @@ class Gate:
             else:
                 await Clock.turn()  # FastAPI asks which task it is in
                 await self._app(scope, receive, send)
+            if exchange.wire is not None and exchange.wire.fired is None:  # no fault came of it after all
+                send = exchange.wire.beneath
             if send is leaving:
                 return answer
             if answer is not None:
@@ -138,6 +140,8 @@ class Gate:
             if exchange.account is not None and not exchange.request_size:
                 await _take_in(exchange, arriving)
             answer = of_error(error, dialect)
+            if self._limits.on and send is leaving and exchange.account is not None and error.status != 401:
+                send = self._limits.telling(exchange, send)
             if send is leaving:
                 return answer
             await answer(scope, receive, send)

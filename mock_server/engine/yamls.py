@@ -46,6 +46,7 @@ def read(path: Path) -> Marked:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_bytes())
         try:
             node = loader.get_single_node()
+            _check_keys(path, node)
             return Marked(path, None if node is None else loader.construct_document(node), node)
         finally:
             loader.dispose()
@@ -59,6 +60,25 @@ def read(path: Path) -> Marked:
         if isinstance(error, YamlError):
             raise
         raise YamlError(f"{path}: this is no YAML: {' '.join(str(error).split())[:200]}.") from None
+
+
+def _check_keys(path: Path, root: Any) -> None:
+    """Raises YamlError where a mapping has a key twice: YAML would let the last one win without a word."""
+    left, seen = [root], set[int]()
+    while left:
+        node = left.pop()
+        if node is None or node.id == "scalar" or id(node) in seen:  # an alias may lead back to where it came from
+            continue
+        seen.add(id(node))
+        if node.id == "sequence":
+            left += node.value
+            continue
+        keys = set()
+        for key, value in node.value:
+            if key.id == "scalar" and key.value in keys and key.value != "<<":
+                raise YamlError(f"{path}:{key.start_mark.line + 1}: {key.value[:40]!r} is here twice.")
+            keys.add(key.value if key.id == "scalar" else None)
+            left.append(value)
 
 
 def _child(node: Any, part: str | int) -> tuple[Any, Any]:
