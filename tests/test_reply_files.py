@@ -223,6 +223,25 @@ def test_every_problem_is_told_with_file_and_line(tmp_path):
     assert len(told) == len(expected)
 
 
+def test_a_json_file_is_read_as_json_and_what_is_wrong_is_told_with_its_line(start, tmp_path):
+    rule = {"id": "smile", "match": {"user_text": "\N{GRINNING FACE}"}, "reply": {"text": "\N{GRINNING FACE} \\ud83d a/b"}}
+    good = write(tmp_path, json.dumps([rule], indent="\t"), "good.json")
+    assert "\\ud83d\\ude00" in good.read_text() and check(tmp_path) == []
+    client = start(fixtures=(tmp_path,))
+    assert said(client, "\N{GRINNING FACE}") == "\N{GRINNING FACE} \\ud83d a/b"
+    assert client.admin("GET", "/replies").json()["data"][0]["line"] == 2
+
+    good.write_text(json.dumps([{**rule, "reply": {"text": "\N{GRINNING FACE}", "txt": "x"}}], indent=1))
+    write(tmp_path, '[\n {"id": "a",\n  "reply": {"text": "a",}}]', "comma.json")
+    write(tmp_path, '[\n {"reply": {"json": NaN}}]', "nan.json")
+    told = {(problem.file.name, problem.line): problem.message for problem in check(tmp_path)}
+    assert told == {
+        ("good.json", 9): "reply 1: reply.txt: Extra inputs are not permitted",
+        ("comma.json", 3): "this is no JSON: Expecting property name enclosed in double quotes",
+        ("nan.json", None): "this is no JSON: NaN is no number of JSON",
+    }
+
+
 def test_the_shipped_fixtures_and_a_good_folder_have_no_problems(tmp_path):
     write(tmp_path, AGENT)
     assert check(tmp_path) == [] and check(Path(__file__).parent.parent / "fixtures") == []
