@@ -167,6 +167,17 @@ def test_a_fault_that_a_file_brings_later_fires_at_once(start, tmp_path):
         client.chat(stream=True)
 
 
+def test_a_change_elsewhere_leaves_a_rule_where_it_was(start, tmp_path):
+    write(tmp_path, "- {match: {user_text: hi}, reply: {text: fine, fault: 503;times=2}}\n")
+    other = write(tmp_path, "[]\n", "other.yaml")
+    client = start(fixtures=(tmp_path,))
+    first = client.chat().status_code
+    other.write_text("- {match: {user_text: ho}, reply: {text: new}}\n")
+    assert client.admin("GET", "/replies").json()["problems"] == []
+    assert said(client, "ho") == "new"
+    assert [first, *(client.chat().status_code for _ in range(2))] == [503, 503, 200]
+
+
 def test_reset_reads_the_files_anew(start, tmp_path):
     path = write(tmp_path, "- {id: a, sequence: [{text: one}, {text: two}]}\n")
     client = start(fixtures=(tmp_path,))
@@ -224,7 +235,11 @@ def test_every_problem_is_told_with_file_and_line(tmp_path):
 
 
 def test_a_json_file_is_read_as_json_and_what_is_wrong_is_told_with_its_line(start, tmp_path):
-    rule = {"id": "smile", "match": {"user_text": "\N{GRINNING FACE}"}, "reply": {"text": "\N{GRINNING FACE} \\ud83d a/b"}}
+    rule = {
+        "id": "smile",
+        "match": {"user_text": "\N{GRINNING FACE}"},
+        "reply": {"text": "\N{GRINNING FACE} \\ud83d a/b"},
+    }
     good = write(tmp_path, json.dumps([rule], indent="\t"), "good.json")
     assert "\\ud83d\\ude00" in good.read_text() and check(tmp_path) == []
     client = start(fixtures=(tmp_path,))

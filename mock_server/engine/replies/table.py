@@ -141,9 +141,17 @@ class Replies:
         self.clear(account)
         self.used.pop(account, None)
         self.counters.pop(account, None)
-        for armed in self._all(None):
+        self._unfire(account)
+
+    def _unfire(self, account: str | None) -> None:
+        """The faults of replies have never fired for an account, or for any."""
+        for armed in self._all(None) if self.faulty else ():
             for step in armed.steps:
-                if step.fault is not None:
+                if step.fault is None:
+                    continue
+                if account is None:
+                    step.fault.counts.clear()
+                else:
                     step.fault.counts.pop(account, None)
 
     def added(self, account: str | None) -> list[Armed]:
@@ -151,9 +159,16 @@ class Replies:
         owners = [o for o in self._api if account in (None, o)]
         return [armed for owner in owners for armed in self._api[owner].rules.values()]
 
+    def every(self) -> Iterator[Armed]:
+        """All rules in force, whosever they are, those of files too."""
+        if not self._loaded:
+            self.look()
+        return self._all(None)
+
     def forget(self, account: str | None) -> None:
         """Take out the rules that were added for one account, or all, and every count; what was read from files stays."""
         self.clear(account)
+        self._unfire(account)
         for counts in (self.used, self.counters):
             for owner in [owner for owner in counts if account in (None, owner)]:
                 del counts[owner]
@@ -197,7 +212,7 @@ class Replies:
                 print(f"{error}; its replies of before stay in force", file=sys.stderr)
             yield from before
             return
-        known = {armed.key: armed.rule for armed in before}
+        known = {armed.key: armed for armed in before}
         keys: set[str] = set()
         for n, (rule, line) in enumerate(rules, 1):
             if rule.id is None:
@@ -205,7 +220,11 @@ class Replies:
             key = f"{path} {rule.id}"
             key = f"{key} {n}" if key in keys else key
             keys.add(key)
-            if key in known and known[key] != rule:
+            if key in known and known[key].rule == rule:
+                known[key].line = line  # it stays as it was, and keeps how often its faults have fired
+                yield known[key]
+                continue
+            if key in known:
                 self._forget(key)
             yield Armed(rule, key, None, path, line, path.parent.parent == self._shipped)
 
