@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from mock_server import Settings, create_app
 from mock_server.base.clock import Clock, Machine
 from mock_server.fixtures_check import check
-from tests.test_replies import HI, LOOK, add, said
+from tests.test_replies import DIALECTS, HI, LOOK, add, said
 
 AGENT = """
 # An agent that looks three things up and then answers.
@@ -337,3 +337,15 @@ def test_strict_refuses_a_chat_that_no_reply_fits_and_shows_the_three_nearest(st
     assert client.get("/ai/models").status_code == 200
     answer = client.post("/ai/openai/embeddings", {"input": "a", "model": "m"})
     assert answer.status_code == 200  # only chats have to be scripted
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(("path", "body"), [dialect[:2] for dialect in DIALECTS], ids=lambda value: str(value)[:30])
+def test_strict_in_every_dialect(start, path, body, stream):
+    client = start(strict=True)
+    add(client, {"text": "scripted"}, {"user_text": "something else"}, id="other")
+    refused = client.post(path, {**body, "stream": stream})
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["detail"].endswith("Nearest: other: user_text is not 'something else'.")
+    add(client, {"text": "scripted"}, {"user_text": "hi"}, id="mine")
+    assert client.post(path, {**body, "stream": stream}).status_code == 200
