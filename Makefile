@@ -49,6 +49,7 @@ proof: $(VENV)/.test ## what takes longer: fuzzing, the vendor SDK's own tests
 bench: $(VENV)/.test ## speed as ratios to a bare ASGI app in the same run (wants wrk; see benchmarks/README.md)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/rules.py
 	$(BIN)/python benchmarks/similarity.py
 
 clean: ## remove .venv, caches and build results

@@ -46,6 +46,14 @@ STREAM_HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"
 # Shaped like text to speech: a sentence in, 20 frames with 4 KiB of base64 audio and a final one out.
 FRAMES = [json.dumps({"audio": "A" * 4096, "text": None, "isFinal": False})] * 20
 FRAMES.append(json.dumps({"audio": None, "text": "", "isFinal": True}))
+# Shaped like speech to text: frames of audio in, an interim transcript out for so many of them, a final one when asked for.
+LISTENED = 20
+INTERIM = json.dumps(
+    {"type": "transcript", "transcript": TEXT[:45], "confidence": 0.0, "is_final": False, "speech_final": False}
+)
+FINAL = json.dumps(
+    {"type": "transcript", "transcript": TEXT, "confidence": 0.99, "is_final": True, "speech_final": True}
+)
 
 
 async def app(scope: Scope, receive: Any, send: Any) -> None:
@@ -72,8 +80,15 @@ async def _http(receive: Any, send: Any) -> None:
 async def _websocket(receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
+    heard = 0
     while (message := await receive())["type"] != "websocket.disconnect":
-        if '"flush"' in message["text"]:
+        if message.get("bytes"):
+            heard += 1
+            if heard % LISTENED == 0:
+                await send({"type": "websocket.send", "text": INTERIM})
+        elif '"Finalize"' in message["text"]:
+            await send({"type": "websocket.send", "text": FINAL})
+        elif '"flush"' in message["text"]:
             for frame in FRAMES:
                 await send({"type": "websocket.send", "text": frame})
 

@@ -30,6 +30,8 @@ class Load:
     p50_ms: float  # of a whole answer; of the first byte for streams; of a turn for sockets
     count: int  # what CPU time is divided by: requests, streams or frames
     failed: int
+    p99_ms: float = float("nan")  # of the same as p50, of sockets that are fed in real time
+    lag_ms: float = 0.0  # p99 of how late the client itself was
 
 
 def http_load(server: Server, request: Request, connections: int, seconds: int) -> Load:

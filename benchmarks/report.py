@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import faults
+
 Samples = dict[str, list[dict[str, Any]]]
 
 # key: (title, unit of the rate)
@@ -17,13 +19,19 @@ TITLES = {
     "create.c32": ("create a conversation, 32 connections", "req/s"),
     "read.c32": ("read a conversation, 32 connections", "req/s"),
     "ws.c16": ("text-to-speech socket, 16 clients", "frames/s"),
+    "stt.speech": ("speech-to-text socket, 16 clients: the mock's own audio", "frames/s"),
+    "stt.tones": ("the same, decoded anew: told by its tones", "frames/s"),
+    "stt.noise": ("the same, noise", "frames/s"),
+    "stt.silence": ("the same, silence", "frames/s"),
+    "live.c500": ("500 speech-to-text sockets fed in real time", "frames/s"),
 }
 LEGEND = (
     "ratio: mock / bare of neighbouring runs, higher is better. p50: of an answer; of the first byte of a stream; "
     "of a turn on a socket.\ncpu: the server's user and system time, microseconds a request, stream or frame. "
     "cpu ratio: bare / mock, higher is better; the steadier one on a busy machine."
 )
-SUITE_OF = {"create.c32": "crud", "read.c32": "crud", "ws.c16": "ws"}
+SUITE_OF = {"create.c32": "crud", "read.c32": "crud", "ws.c16": "ws", "live.c500": "live"}
+SUITE_OF |= {f"stt.{kind}": "stt" for kind in ("speech", "tones", "noise", "silence")}
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,22 @@ def cpu_ratio(samples: list[dict[str, Any]]) -> float | None:
     return 1 / statistics.median(ratios(samples, "cpu_us")) if known else None
 
 
+def fault_cost(key: str) -> Callable[[list[dict[str, Any]]], float | None]:
+    """CPU time of a chat with a set of fault rules that do not fire, to that without any."""
+
+    def cost(samples: list[dict[str, Any]]) -> float | None:
+        found = [sample[key]["cpu_us"] / sample["none"]["cpu_us"] for sample in samples if sample["none"]["cpu_us"]]
+        return statistics.median(found) if found else None
+
+    return cost
+
+
 def memory_after_load(samples: list[dict[str, Any]]) -> float | None:
     return _median(s["load_mb"] for s in samples)
+
+
+def answer_p99(samples: list[dict[str, Any]]) -> float | None:
+    return _median(s["mock"]["p99_ms"] for s in samples)
 
 
 GOALS = (
@@ -66,7 +88,26 @@ GOALS = (
     Goal("cold start to the first answer, to minimal FastAPI", "cold", 1.6, cold_ratio, at_most=True),
     Goal("create a conversation, 32 connections, to a bare chat", "create.c32", 0.10, rate_ratio),
     Goal("read a conversation, 32 connections, to a bare chat", "read.c32", 0.25, rate_ratio),
-    Goal("text-to-speech socket, frames/s, to bare", "ws.c16", 0.8, rate_ratio),
+    Goal("text-to-speech socket, frames/s, to bare", "ws.c16", 0.85, rate_ratio),
+    Goal("speech-to-text socket, own audio, frames/s, to bare", "stt.speech", 0.85, rate_ratio),
+    Goal("speech-to-text socket, tones, frames/s, to bare", "stt.tones", 0.85, rate_ratio),
+    Goal("speech-to-text socket, noise, frames/s, to bare", "stt.noise", 0.85, rate_ratio),
+    Goal("speech-to-text socket, silence, frames/s, to bare", "stt.silence", 0.85, rate_ratio),
+    Goal("500 speech-to-text sockets in real time, answer p99", "live.c500", 50, answer_p99, at_most=True, unit=" ms"),
+    Goal(
+        "a chat with 1 fault rule of another operation, CPU to none",
+        "faults",
+        1.1,
+        fault_cost("elsewhere"),
+        at_most=True,
+    ),
+    Goal(
+        "a chat with 1,000 fault rules that do not fire, CPU to none",
+        "faults",
+        1.5,
+        fault_cost("thousand"),
+        at_most=True,
+    ),
 )
 
 
@@ -128,6 +169,8 @@ def markdown(samples: Samples, absent: set[str], circumstances: str) -> str:
     others = [["", "mock", "reference", "ratio"], *_other_rows(samples, got["figures"])]
     first = [_table(rows), LEGEND] if len(rows) > 1 else []
     second = [_table(others)] if len(others) > 1 else []
+    if "faults" in samples:
+        second.append(_table(_fault_rows(samples["faults"])))
     return "\n\n".join([circumstances, *first, *second, _table(goals)])
 
 
@@ -157,9 +200,27 @@ def _other_rows(samples: Samples, figures: dict[str, Any]) -> list[list[str]]:
     if stream := figures.get("stream.c16"):
         times = [_number(stream[f"{side}_p50_ms"]) for side in ("mock", "reference")]
         rows.append(["stream, first byte p50, ms (reference: bare)", *times, _number(stream["p50_ratio"])])
+    if live := samples.get("live.c500"):
+        for name, title in (("p50_ms", "p50"), ("p99_ms", "p99"), ("lag_ms", "p99 of the client's own lateness")):
+            both = [_median(s[side][name] for s in live) for side in ("mock", "reference")]
+            rows.append([f"500 sockets in real time, answer, {title}, ms (reference: bare)", *map(_number, both), ""])
     if memory := samples.get("memory"):
         for name, title in (("start_mb", "memory at the start, MB"), ("load_mb", "memory after the load, MB")):
             rows.append([title, *_whole(_median(s[name] for s in memory), None), ""])
+    return rows
+
+
+def _fault_rows(samples: list[dict[str, Any]]) -> list[list[str]]:
+    """What each set of fault rules costs a chat, 32 connections: to none, and CPU time."""
+    rows = [["fault rules in force, none of which fires", "cpu ratio", "low to high", "rate ratio", "cpu us"]]
+    for key, (title, _) in faults.SETS.items():
+        cpu = [fault_cost(key)([sample]) for sample in samples]
+        known = [value for value in cpu if value is not None]
+        spread = f"{_number(min(known))} to {_number(max(known))}" if known else ""
+        rate = statistics.median(sample[key]["rate"] / sample["none"]["rate"] for sample in samples)
+        rows.append(
+            [title, _number(_median(cpu)), spread, _number(rate), _number(_median(s[key]["cpu_us"] for s in samples))]
+        )
     return rows
 
 

@@ -9,20 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import faults
 import report
 import servers
+import transcription
 from load import CLIENT, Load, http_load, stream_load
 from servers import Server, ServerFailed
 from sockets import HANDSHAKE, socket_load
-from wire import CHAT, CREATE, READ, SPEECH, STREAM, Request
+from transcription import listening_load, realtime_load
+from wire import CHAT, CREATE, LIVE, READ, SPEECH, STREAM, TRANSCRIPTION, Request
 
-SUITES = ("cold", "chat", "stream", "crud", "ws")
+SUITES = ("cold", "chat", "stream", "crud", "ws", "stt", "live", "faults")
 WARM_UP = 20  # requests, before memory is first read
 NOT_EMULATED = 501
 
@@ -46,6 +49,11 @@ FIGURES = (
     Figure("create.c32", "crud", http_load, CREATE, CHAT, 32),
     Figure("read.c32", "crud", http_load, READ, CHAT, 32),
     Figure("ws.c16", "ws", socket_load, SPEECH, SPEECH, 16),
+    *(
+        Figure(f"stt.{kind}", "stt", partial(listening_load, kind), TRANSCRIPTION, TRANSCRIPTION, 16)
+        for kind in transcription.KINDS
+    ),
+    Figure("live.c500", "live", realtime_load, LIVE, LIVE, 500),
 )
 
 
@@ -70,8 +78,12 @@ class Bench:
             say(f"round {number + 1} of {self.options.rounds}")
             if "cold" in self.options.only:
                 self.cold_starts(number)
-            if figures := self.figures():
-                self.loads(figures if number % 2 == 0 else figures[::-1])
+            figures = self.figures()
+            for some in ([f for f in figures if f.suite != "live"], [f for f in figures if f.suite == "live"]):
+                if some:  # 500 sockets are no part of what memory is measured after
+                    self.loads(some if number % 2 == 0 else some[::-1])
+            if "faults" in self.options.only:
+                self.fault_rules(number)
 
     def probe(self) -> None:
         """Find out what is emulated."""
@@ -79,6 +91,8 @@ class Bench:
             for suite, request, headers, fine in (
                 ("crud", CREATE, {}, (200, 201)),
                 ("ws", SPEECH, HANDSHAKE, (101,)),
+                ("stt", TRANSCRIPTION, HANDSHAKE, (101,)),
+                ("live", LIVE, HANDSHAKE, (101,)),
             ):
                 status, body = mock.ask(request, headers)
                 if status == NOT_EMULATED:
@@ -111,12 +125,25 @@ class Bench:
                 request = figure.request
                 if figure.key == "read.c32":
                     request = request.at(id=new_conversation(mock))
-                if figure.suite == "ws":  # what the first sentence imports is no part of a frame
+                reference_request = figure.reference
+                if figure.suite in ("stt", "live"):
+                    request = reference_request = replace(request, body=transcription.spoken(mock))
+                if figure.suite in ("ws", "stt"):  # what the first sentence imports is no part of a frame
                     figure.drive(mock, request, 1, 1)
                 # The reference right before: the machine's speed drifts, the ratio of two neighbours does not.
-                reference = self.measure(bare, figure, figure.reference)
+                reference = self.measure(bare, figure, reference_request)
                 self.note(figure.key, {"reference": reference, "mock": self.measure(mock, figure, request)})
-            self.note("memory", {**memory, "load_mb": mock.memory_mb()})
+            if figures[0].suite != "live":
+                self.note("memory", {**memory, "load_mb": mock.memory_mb()})
+
+    def fault_rules(self, number: int) -> None:
+        """A chat with each set of rules, by turns; the sample has them all."""
+        with faults.started(self.options.host) as mocks:
+            for mock in mocks.values():
+                for _ in range(WARM_UP):
+                    mock.ask(CHAT)
+            keys = list(faults.SETS) if number % 2 == 0 else list(faults.SETS)[::-1]
+            self.note("faults", {key: self.measure(mocks[key], FIGURES[1], CHAT) for key in keys})
 
     def measure(self, server: Server, figure: Figure, request: Request) -> dict[str, Any]:
         before = server.cpu_seconds()
@@ -125,7 +152,7 @@ class Bench:
         if load.failed or not load.count:
             raise ServerFailed(f"{server.name}, {figure.key}: {load.failed} requests failed, {load.count} answered.")
         cpu = None if before is None or after is None else (after - before) / load.count * 1e6
-        return {"rate": load.rate, "p50_ms": load.p50_ms, "cpu_us": cpu}
+        return {"rate": load.rate, "p50_ms": load.p50_ms, "cpu_us": cpu, "p99_ms": load.p99_ms, "lag_ms": load.lag_ms}
 
     def note(self, key: str, sample: dict[str, Any]) -> None:
         self.samples.setdefault(key, []).append(sample)

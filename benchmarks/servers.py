@@ -121,9 +121,9 @@ def _free_port(host: str) -> int:
         return port
 
 
-def mock(host: str) -> Server:
+def mock(host: str, *options: str) -> Server:
     """The mock server as it comes: journal, authentication, fault check and validation on."""
-    return Server("mock", [sys.executable, "-m", "mock_server", "serve"], host)
+    return Server("mock", [sys.executable, "-m", "mock_server", "serve", *options], host)
 
 
 def bare(host: str) -> Server:

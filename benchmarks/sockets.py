@@ -1,4 +1,4 @@
-"""Closed-loop WebSocket load (RFC 6455): a sentence in, frames until the final one out, again and again."""
+"""Closed-loop WebSocket load (RFC 6455): a sentence in, frames until the final one out, again and again. And the client."""
 
 import asyncio
 import time
@@ -19,23 +19,32 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 def socket_load(server: Server, request: Request, connections: int, seconds: int) -> Load:
     """Frames/s; p50 of a turn, from the sentence to the final frame."""
-    headers = {"Host": f"{server.host}:{server.port}", "Authorization": HEADERS["Authorization"], **HANDSHAKE}
-    lines = [f"GET {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    raw = "\r\n".join(lines).encode() + b"\r\n\r\n"
+    return turns(Speaker, server, request, connections, seconds)
+
+
+def turns(client: "type[Turns]", server: Server, request: Request, connections: int, seconds: int) -> Load:
+    """Frames/s of clients that take one turn after another; p50 of a turn."""
+    raw = handshake(server, request)
 
     async def one(tally: Tally, deadline: float) -> None:
         loop = asyncio.get_running_loop()
         while time.perf_counter() < deadline:
-            _, client = await loop.create_connection(
-                lambda: Client(raw, deadline, tally, loop.create_future()), server.host, server.port
+            _, connection = await loop.create_connection(
+                lambda: client(raw, deadline, tally, loop.create_future()), server.host, server.port
             )
-            await client.done
+            await connection.done
             # A server may close after an answer: that is a new connection. Closing without one is a failure.
-            if not client.turns:
+            if not connection.turns:
                 return
 
     tally = run_clients(server, Tally(), one, connections, seconds)
     return Load(tally.chunks / tally.seconds, tally.p50_ms(tally.whole), tally.chunks, tally.failed)
+
+
+def handshake(server: Server, request: Request) -> bytes:
+    headers = {"Host": f"{server.host}:{server.port}", "Authorization": HEADERS["Authorization"], **HANDSHAKE}
+    lines = [f"GET {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
 def masked(opcode: int, payload: bytes) -> bytes:
@@ -49,21 +58,22 @@ HELLO, TURN = masked(TEXT, SPEECH_HELLO.encode()), masked(TEXT, SPEECH_TURN.enco
 
 
 class Client(asyncio.Protocol):
-    """Speaks one sentence after another on one socket; `chunks` of the tally are frames, `answers` are turns."""
+    """A socket: its handshake, and the frames that come."""
 
-    def __init__(self, handshake: bytes, deadline: float, tally: Tally, done: asyncio.Future[None]) -> None:
-        self.handshake, self.deadline, self.tally, self.done = handshake, deadline, tally, done
+    def __init__(self, handshake: bytes) -> None:
+        self.handshake = handshake
         self.buffer = bytearray()
         self.open = False
-        self.turns = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
         transport.write(self.handshake)
 
-    def speak(self) -> None:
-        self.began = time.perf_counter()
-        self.transport.write(TURN)
+    def opened(self) -> None:
+        """The handshake is done."""
+
+    def told(self, start: int, end: int) -> None:
+        """A frame of data has come: that part of the buffer."""
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -76,8 +86,7 @@ class Client(asyncio.Protocol):
                 return
             del self.buffer[: head + 4]
             self.open = True
-            self.transport.write(HELLO)
-            self.speak()
+            self.opened()
         self.read_frames()
 
     def read_frames(self) -> None:
@@ -100,10 +109,27 @@ class Client(asyncio.Protocol):
         elif opcode == CLOSE:
             self.transport.close()
         elif opcode <= BINARY:
-            self.tally.chunks += 1
-            flag = self.buffer.find(b'"isFinal":', start, end)
-            if flag >= 0 and self.buffer[flag + 10 : flag + 15].lstrip().startswith(b"true"):
-                self.finish()
+            self.told(start, end)
+
+
+class Turns(Client):
+    """Takes one turn after another; `chunks` of the tally are frames, `answers` are turns."""
+
+    def __init__(self, handshake: bytes, deadline: float, tally: Tally, done: asyncio.Future[None]) -> None:
+        super().__init__(handshake)
+        self.deadline, self.tally, self.done = deadline, tally, done
+        self.turns = 0
+
+    def turn(self) -> bytes:
+        """What is sent in a turn."""
+        raise NotImplementedError
+
+    def opened(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.began = time.perf_counter()
+        self.transport.write(self.turn())
 
     def finish(self) -> None:
         now = time.perf_counter()
@@ -111,7 +137,7 @@ class Client(asyncio.Protocol):
         self.tally.answers += 1
         self.tally.whole.append(now - self.began)
         if now < self.deadline:
-            self.speak()
+            self.begin()
         elif not self.done.done():
             self.done.set_result(None)
             self.transport.write(masked(CLOSE, b""))
@@ -121,3 +147,20 @@ class Client(asyncio.Protocol):
         if not self.done.done():
             self.tally.failed += not self.turns
             self.done.set_result(None)
+
+
+class Speaker(Turns):
+    """Has one sentence after another spoken on one socket; counts the frames that come."""
+
+    def opened(self) -> None:
+        self.transport.write(HELLO)
+        super().opened()
+
+    def turn(self) -> bytes:
+        return TURN
+
+    def told(self, start: int, end: int) -> None:
+        self.tally.chunks += 1
+        flag = self.buffer.find(b'"isFinal":', start, end)
+        if flag >= 0 and self.buffer[flag + 10 : flag + 15].lstrip().startswith(b"true"):
+            self.finish()

@@ -52,3 +52,18 @@ SPEECH_HELLO = '{"text":" "}'
 SPEECH_TURN = json.dumps(
     {"text": "A sentence that is long enough to give about twenty frames of audio, for the benchmark.", "flush": True}
 )
+SPOKEN = _post(
+    "/v2/text-to-speech/speech",
+    {
+        "text": "This is what the benchmark says to the transcription socket again and again.",
+        "voice": "Telnyx.NaturalHD.astra",
+        "telnyx": {"response_format": "linear16", "sampling_rate": 16000},
+    },
+)
+TRANSCRIPTION = Request(
+    "GET",
+    "/v2/speech-to-text/transcription?transcription_engine=Deepgram&input_format=linear16&sample_rate=16000"
+    "&interim_results=true&endpointing=false",
+)
+LIVE = replace(TRANSCRIPTION, path=TRANSCRIPTION.path.replace("endpointing=false", "endpointing=300"))
+FINALIZE = '{"type":"Finalize"}'

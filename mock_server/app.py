@@ -1,6 +1,6 @@
 """Wires one server: the World, the chain of layers around the API, /_mock beside it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
@@ -48,11 +48,13 @@ class Cors:
         self._app = app
         self._cors = CORSMiddleware(self._send, **CORS)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Ready | None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[Ready | None]:
         if b"origin" not in scope["mock.exchange"].headers:
-            return await self._app(scope, receive, send)
+            return self._app(scope, receive, send)
+        return self._dressed(scope, receive, send)
+
+    async def _dressed(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._cors(scope, receive, send)
-        return None
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = await self._app(scope, receive, send)
@@ -62,6 +64,8 @@ class Cors:
 
 class App:
     """The ASGI application of one World: `/_mock` goes to the admin API, the documents to FastAPI, all else down the chain."""
+
+    prompt = True  # nothing of it asks which task it is in before it has waited: what does is begun after a turn
 
     def __init__(self, world: World, *, lean: bool = True) -> None:
         self.world = world
@@ -100,18 +104,21 @@ class App:
         """The server stops: who watches the journal is let go, so that nobody is waited for."""
         self.world.ring.end_watches()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "lifespan":
-            await self.api(scope, receive, send)
-            return
+            return self.api(scope, receive, send)
         path: str = scope["path"]
         if path.startswith("/_mock") and (len(path) == 6 or path[6] == "/"):
-            await self.admin()(scope, receive, self._stamped(send))
-        elif path in DOCUMENTS and scope["type"] == "http":
+            return self._beside(self.admin(), scope, receive, send)
+        if path in DOCUMENTS and scope["type"] == "http":
             self.enter_all_rooms()
-            await self.api(scope, receive, self._stamped(send))
-        else:
-            await self._chain(scope, receive, send)
+            return self._beside(self.api, scope, receive, send)
+        return self._chain(scope, receive, send)
+
+    async def _beside(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is no exchange."""
+        await self.world.clock.turn()
+        await app(scope, receive, self._stamped(send))
 
     def _stamped(self, send: Send) -> Send:
         """`send` that gives what is no exchange its x-request-id."""
@@ -128,7 +135,7 @@ class App:
         world, settings = self.world, self.world.settings
         layers: list[Any] = [
             partial(
-                Journal, ring=world.ring, machine=world.clock.machine, nobody=world.accounts.nobody, name=world.name_exchange
+                Journal, ring=world.ring, machine=world.clock.machine, nobody=world.accounts.nobody, ids=world.ids
             ),
             Cors,
             partial(

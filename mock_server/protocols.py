@@ -1,19 +1,23 @@
 """uvicorn's protocols with what an ASGI application cannot do: hang up, write at once, tell why a frame was refused."""
 
 import asyncio
+from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any
 
 from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 from websockets.protocol import State
 
 from mock_server.base.errors import ApiError, BadRequest, MethodNotAllowed, render
+from mock_server.engine.frames import ARRIVED
 from mock_server.engine.masks import OURS
+from mock_server.framing import Frames, Inbox, Message
 
 GATHERED = 64 * 1024  # bytes that are not held back any longer
+WAITING = 64 * 1024  # bytes that came since the application had no message left, after which nothing is read
 QUIET, LINGER = 0.25, 10.0  # seconds without more of a refused frame after which we hang up, and seconds at most
 
 
@@ -93,18 +97,96 @@ class Gathering:
         return getattr(self._transport, name)
 
 
+class Begun(Coroutine[Any, Any, Any]):
+    """A coroutine that has run up to its first wait, for a task to go on with."""
+
+    __slots__ = ("_coroutine", "_fresh", "_waited")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], waited: Any) -> None:
+        self._coroutine, self._waited, self._fresh = coroutine, waited, True
+
+    def send(self, value: Any) -> Any:
+        if self._fresh:
+            self._fresh = False
+            return self._waited
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        self._fresh = False
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Any:
+        raise NotImplementedError
+
+
 class HttpProtocol(HttpToolsProtocol):
-    """Puts into the scope how to close the connection, which uvicorn offers no other way before headers were sent."""
+    """Begins a request as soon as it is read, and becomes a task only when it has to wait: most never do.
+
+    `scope["mock.connection"]` is this protocol: how to hang up, which uvicorn offers no other way before headers were sent,
+    how to take a body that is there already, and how to send a whole answer at once.
+    """
+
+    prompt = False  # whether the application does without a task of its own until it first waits
+    _reading = False
+    _ready: tuple[RequestResponseCycle, Any] | None = None  # a request that has been read, to be begun
+    _idle: asyncio.TimerHandle | None = None
+    _idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.transport = OneWrite(transport)  # type: ignore[assignment]
+        self.prompt = getattr(self.app, "prompt", False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._reading = True
+        super().data_received(data)
+        while self._ready is not None:
+            (cycle, app), self._ready = self._ready, None
+            self._begin(cycle, app)
+        self._reading = False
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
-        self.scope["mock.flush"] = self.transport.flush  # type: ignore[typeddict-unknown-key, attr-defined]
-        self.scope["mock.respond"] = self.respond  # type: ignore[typeddict-unknown-key]
+        self.scope["mock.connection"] = self  # type: ignore[typeddict-unknown-key]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._reading and self.prompt:
+            self._ready = (cycle, app)  # its body may be in the same packet
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _begin(self, cycle: RequestResponseCycle, app: Any) -> None:
+        coroutine = cycle.run_asgi(app)
+        try:
+            waited = coroutine.send(None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(Begun(coroutine, waited))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def hang_up(self) -> None:
+        self.transport.close()
+
+    def flush(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]
+
+    def whole(self, scope: Any) -> bytes | None:
+        """Take the request's body, if all of it has come."""
+        cycle = self.cycle
+        if cycle.scope is not scope or cycle.more_body or cycle.waiting_for_100_continue or cycle.disconnected:
+            return None
+        body, cycle.body = cycle.body, bytearray()
+        cycle.message_event.clear()
+        return bytes(body)
 
     def respond(self, scope: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
         """Send a whole answer at once; False where that takes uvicorn's own way, message by message."""
@@ -131,7 +213,27 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self.transport.flush()  # type: ignore[attr-defined]  # of an answer to HEAD uvicorn writes no body
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._idle is None:
+            self._idle = self.loop.call_later(self.timeout_keep_alive, self._look_idle)
+
+    def _look_idle(self) -> None:
+        """One timer a connection: uvicorn makes a new one for every request."""
+        self._idle = None
+        if not self.cycle.response_complete or self.transport.is_closing():
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle = self.loop.call_later(left, self._look_idle)
+        else:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Bytes that are no HTTP request."""
@@ -143,6 +245,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     deaf = False
     hang_up_at = 0.0  # by the loop's time, once a frame was refused
+    frames_in: Frames | None = None  # once the handshake has come
+    arrived = 0  # bytes since the application had no message left
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.queue = self.inbox = Inbox(self.loop)  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(Gathering(getattr(transport, "whole", transport), self.loop))  # type: ignore[arg-type]
@@ -167,10 +275,25 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             head = kind + (b"\x7e" + size.to_bytes(2, "big") if size < 65536 else b"\x7f" + size.to_bytes(8, "big"))
         self.transport.write(head + data)
 
+    async def receive(self) -> Any:
+        inbox = self.inbox
+        if not inbox.messages:
+            self.arrived = 0
+            if self.read_paused:
+                self.read_paused = False
+                self.transport.resume_reading()
+        return await inbox.get()
+
     async def run_asgi(self) -> None:
-        self.scope["mock.hang_up"] = self.transport.close  # type: ignore[typeddict-unknown-key]
-        self.scope["mock.deafen"] = self.deafen  # type: ignore[typeddict-unknown-key]
+        self.scope["mock.connection"] = self  # type: ignore[typeddict-unknown-key]
+        self.scope[ARRIVED] = self.inbox.arrived  # type: ignore[literal-required]
         await super().run_asgi()
+
+    def hang_up(self) -> None:
+        self.transport.close()
+
+    def flush(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]
 
     def send_500_response(self) -> None:
         self.transport.close()  # a handshake that ends without an answer is closed
@@ -197,11 +320,32 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                 self.close_timer.cancel()
                 self.close_timer = self.loop.call_later(QUIET, self.transport.close)
             return
-        super().data_received(data)
+        if self.frames_in is not None:
+            self.arrived += len(data)
+            return self.frames_in.feed(data)
+        super().data_received(data)  # the handshake, which comes by itself, whatever follows it
+        self.frames_in = Frames(self.config.ws_max_size, self._plain, self._take, self._odd)
         if (
             not (self.handshake_initiated or self.handshake_complete) and self.conn.handshake_exc is not None
         ):  # uvicorn would wait for ever
             self._refuse(BadRequest(f"This is no WebSocket handshake: {self.conn.handshake_exc}."))
+
+    def _plain(self) -> bool:
+        """Whether messages that come whole need nobody to look at them."""
+        conn = self.conn
+        return self.handshake_complete and conn.state is State.OPEN and conn.current_size is None
+
+    def _take(self, messages: list[Message]) -> None:
+        """Put them before the application. Once too much waits, nothing is read until it has taken all."""
+        self.inbox.put(messages)
+        if self.arrived > WAITING and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _odd(self, data: bytes) -> None:
+        """A control frame, part of a message, or what is to be refused."""
+        if self.conn.parser_exc is None:
+            super().data_received(data)
 
     def handle_parser_exception(self) -> None:
         """A frame that is too large, or none: told in a close frame, which a reset would overtake if we hung up at once."""

@@ -98,8 +98,8 @@ class Recorder:
     def now(self) -> float:
         return self._machine.monotonic()
 
-    def redaction(self, key: bytes) -> Redaction:
-        return Redaction(key, self._patterns)
+    def redaction(self, keys: Sequence[bytes]) -> Redaction:
+        return Redaction(keys, self._patterns)
 
     def save(self, recording: Recording) -> None:
         """Write a recording under the next name; trouble is told, and spoils no exchange."""
@@ -158,7 +158,7 @@ class _Exchange:
             return print(f"{request.method} {path}: the client left, nothing is saved", file=sys.stderr)
         self._save(path, body, response.status_code, ended)
         if ended == "cut":
-            self._scope["mock.hang_up"]()
+            self._scope["mock.connection"].hang_up()
 
     async def _body(self) -> bytes:
         parts: list[bytes] = []
@@ -213,7 +213,8 @@ class _Exchange:
         if self._size > MOST_ANSWER:
             return print(f"{path}: the answer has more than {MOST_ANSWER} bytes, nothing is saved", file=sys.stderr)
         given = dict(self._scope["headers"])
-        redaction = self._recorder.redaction(bearer_key(given.get(b"authorization")) or given.get(b"x-api-key", b""))
+        keys = (bearer_key(given.get(b"authorization")) or b"", given.get(b"x-api-key", b""))
+        redaction = self._recorder.redaction(keys)
         json, sha256 = body_of(body, given.get(b"content-type", b"").decode("latin-1"))
         asked = Asked(
             method=self._scope["method"], path=redaction.text(path), query=redaction.pairs(query_of(self._scope["query_string"])),

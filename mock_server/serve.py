@@ -75,6 +75,7 @@ def bind(host: str, port: int) -> socket.socket:
 def config(app: Any, settings: Settings, protocol: Any = HttpProtocol) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        interface="asgi3",
         http=protocol,
         ws=SocketProtocol,
         lifespan="on",

@@ -174,9 +174,6 @@ class World(Snapshotted):
         if self.stored:
             self.store.close()
 
-    def name_exchange(self, account: Account) -> str:
-        return account.serial(self.ids, "request")
-
     def name_admin_call(self) -> str:
         nobody = self.accounts.nobody
         return self.ids.uuid("", f"admin{nobody.mark}", nobody.next("admin"))
@@ -232,12 +229,6 @@ class Call:
         takes: frozenset[str] = TALK,
         required: bool = False,
         request: Any = None,
-        turn: int = 0,
-        tool_result: ToolResult | None = None,
-        tools: Sequence[str] = (),
-        response_format: str = "",
-        schema_name: str = "",
-        metadata: Mapping[str, str] | None = None,
         language: str = "",
     ) -> tuple[Chosen | None, View]:
         """The reply that the rules choose, noted in the journal, and the view it was chosen by.
@@ -246,18 +237,22 @@ class Call:
         With `required`, and where the server is strict, a request that no reply of the user's fits is refused. Raises
         BadRequest, the error that the reply is to be, and Instead for its silence.
         """
-        exchange = self.exchange
-        operation = exchange.operation
+        operation = self.exchange.operation
         assert operation is not None
         view = View(operation.id, domain or operation.room or "", model, user_text, system_text)
-        view.account, view.takes, view.request, view.turn = self.account, takes, request, turn
-        view.tool_result, view.tools, view.language = tool_result, tools, language
-        view.response_format, view.schema_name = response_format, schema_name
-        if metadata:
-            view.metadata = metadata
+        view.takes, view.request, view.language = takes, request, language
+        return self.consult(view, required=required), view
+
+    def consult(self, view: View, domain: str = "", *, required: bool = False) -> Chosen | None:
+        """As `choose`, by a view that is there; with a `domain` it gets that, and the request's operation."""
+        exchange = self.exchange
+        if domain:
+            assert exchange.operation is not None
+            view.operation, view.domain = exchange.operation.id, domain
+        view.account = self.account
         if (context := exchange.headers.get(CONTEXT)) is not None:
             view.context = context.decode("latin-1")
-        return consult(self.world.replies, exchange, view, strict=required and self.world.settings.strict), view
+        return consult(self.world.replies, exchange, view, strict=required and self.world.settings.strict)
 
     def scripted(self, model: str, user_text: str, **about: Any) -> tuple[Chosen, View] | None:
         """As `choose`, for what needs no reply to answer: None, and no time spent, where the user has none for it."""
@@ -313,7 +308,7 @@ class Call:
     @property
     def plain(self) -> bool:
         """Whether nothing happens between parsing and the service."""
-        return self.exchange.keyed is None and not self.world.faults.rules
+        return self.exchange.keyed is None and (self.exchange.wire is None or not self.world.faults.rules)
 
     def after_parse(self, values: dict[str, Any]) -> Response | None:
         """What happens between parsing and the service: the faults that the body decides. May raise their error.

@@ -8,6 +8,10 @@ import anthropic
 import openai
 import pytest
 
+from tests.test_record import record
+
+__all__ = ["record"]  # a fixture
+
 SCRIPT = """
 - id: find
   match: {user_text: {contains: refund}, tool_result: false}
@@ -109,3 +113,20 @@ def test_an_agent_loop_of_three_tool_rounds(start, tmp_path: Path, loop):
     assert said == "Done: 12.50 is on its way."
     assert used == ["find_order", "get_payment", "get_policy", "refund"]
     assert [entry["reply"] for entry in client.journal()] == ["done", "refund", "check", "find"]
+
+
+@pytest.mark.parametrize("loop", [by_chat, by_responses, by_anthropic])
+def test_an_agent_loop_is_recorded_and_then_played_without_its_script(start, record, tmp_path: Path, loop):
+    (tmp_path / "replies").mkdir()
+    (tmp_path / "replies" / "refund.yaml").write_text(SCRIPT)
+    upstream = start(fixtures=(tmp_path,), strict=True, seed=7)
+    recorder = record(upstream.v2)
+    live = loop(recorder.url, upstream.key)
+    recorder.stop()
+
+    player = start(fixtures=(recorder.out,), strict=True, seed=8)
+    played = loop(player.url, player.key)
+
+    assert played == live == ("Done: 12.50 is on its way.", ["find_order", "get_payment", "get_policy", "refund"])
+    assert [entry["reply"][:4] for entry in player.journal()] == ["0004", "0003", "0002", "0001"]
+    assert upstream.key not in "".join(path.read_text() for path in recorder.out.rglob("*.json"))

@@ -6,15 +6,15 @@ from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
 from mock_server.engine.accounts import Accounts
-from mock_server.engine.faults.rules import Rule, schema
-from mock_server.engine.faults.schedule import Armed
+from mock_server.engine.faults.effects import Effect
+from mock_server.engine.faults.rules import Rule
+from mock_server.engine.faults.schedule import Armed, Fired
 
 HI = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -77,6 +77,29 @@ def test_a_body_decides(client, match, hit, miss):
     rule(client, match=match)
     assert (chat(client, hit), chat(client, miss)) == (503, 200)
     assert client.get("/ai/models").status_code == 200
+
+
+INPUTS: list[Any] = [
+    "a refund",
+    [{"role": "user", "content": "a refund"}],
+    [{"role": "user", "content": "hi"}, {"role": "user", "content": [{"type": "input_text", "text": "a refund"}]}],
+]
+
+
+@pytest.mark.parametrize("said", INPUTS, ids=json.dumps)
+def test_what_the_user_said_in_a_response(client, said):
+    rule(client, match={"user_text": {"contains": "refund"}})
+    assert client.post("/ai/openai/responses", {"model": "m", "input": said}).status_code == 503
+    other = [{"role": "user", "content": "a refund"}, {"role": "user", "content": "hi"}]
+    assert client.post("/ai/openai/responses", {"model": "m", "input": other}).status_code == 200
+
+
+def test_what_was_said_in_messages_and_in_texts_to_embed(client):
+    rule(client, match={"user_text": {"contains": "refund"}})
+    message = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "a refund"}]}
+    assert client.post("/ai/anthropic/v1/messages", message).status_code == 503
+    assert client.post("/ai/openai/embeddings", {"model": "m", "input": ["hi", "a refund"]}).status_code == 503
+    assert client.post("/ai/openai/embeddings", {"model": "m", "input": ["hi"]}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -275,6 +298,21 @@ def test_ten_thousand_draws_are_spread_evenly_and_repeat():
     )
 
 
+def test_waits_are_drawn_by_seed_account_rule_count_and_chunk():
+    accounts = Accounts(Clock())
+
+    def waits(seed: int, key: bytes, rule: str = "r") -> list[float]:
+        fired = [Fired(Effect.model_validate({"chunk_delay": [1, 3]}), rule, n) for n in (1, 2)]
+        return [
+            f.draw(Ids(seed), accounts.of_key(key), f.effect.chunk_delay, f"chunk {k}") for f in fired for k in (0, 1)
+        ]
+
+    mine = waits(1, b"mine")
+    assert mine == waits(1, b"mine") and len(set(mine)) == 4 and all(1 <= wait <= 3 for wait in mine)
+    others = (waits(2, b"mine"), waits(1, b"other"), waits(1, b"mine", "s"))
+    assert not any(set(mine) & set(other) for other in others)
+
+
 # Many
 
 
@@ -313,36 +351,7 @@ def test_names_made_up_do_not_depend_on_other_accounts(start):
     assert rule(one) == "fault-1"
 
 
-# The schema
-
-WRITTEN: list[dict[str, Any]] = [
-    {"effect": "429;retry-after=2;times=2"},
-    {"effect": 429},
-    {"effect": {"delay": [1, 3], "cut": "100 bytes", "headers": {"a": 1, "b": None}}},
-    {"effects": [429, "fine", None, {"status": 500}]},
-    {"match": {"body": {"a.b": 1, "c": {"regex": "x"}}, "user_text": "hi", "header": {"a": "b"}}, "effect": 500},
-    {"effect": 500, "between": {"from": "2026-01-01T00:00:00Z"}, "probability": 0.5},
-    {"effect": {"close": 1011, "reason": "x", "at": "3 frames"}, "match": {"kind": "socket"}},
-]
-
-
-@pytest.mark.parametrize("fields", WRITTEN, ids=json.dumps)
-def test_the_schema_takes_what_the_server_takes_and_what_it_shows(client, fields):
-    document = client.admin("GET", "/schemas/fault").json()
-    Draft202012Validator.check_schema(document)
-    shown = client.admin("POST", "/faults", json=fields).json()["data"]
-    for key in ("account", "source", "used"):
-        del shown[key]
-    for value in (fields, shown):
-        Draft202012Validator(document).validate(value)
-    assert Rule.model_validate(shown).describe() == shown
-
-
-@pytest.mark.parametrize("fields", [{"effect": {"stattus": 1}}, {"effect": True}, {"match": {"x": 1}, "effect": 500}])
-def test_the_schema_refuses_what_the_server_refuses(fields):
-    assert not Draft202012Validator(schema()).is_valid(fields)
-    with pytest.raises(ValueError):
-        Rule.model_validate(fields)
+# Bounds
 
 
 def test_there_is_a_bound_to_rules_that_are_kept(start, monkeypatch):

@@ -271,3 +271,26 @@ def test_the_sdks_reconnect_recovers(client, fault):
                 break
     assert codes == [1006 if "cut" in fault else int(fault[6:10])] * 2 and events[-1] == "final"
     assert [e["fault"] for e in client.journal()][::-1] == ["header", "header", None]
+
+
+@pytest.mark.parametrize("code", [1006, 1011, 1012, 1013])
+def test_the_sdks_reconnect_recovers_a_transcription(client, code):
+    fault = "cut=1 received" if code == 1006 else f"close={code};at=1 received"
+    sdk = telnyx.Telnyx(api_key=client.key, base_url=client.v2)
+    codes: list[int] = []
+
+    def end_again(event: Any) -> None:  # text only: the SDK keeps audio for the next socket as text, which is none
+        codes.append(event.close_code)
+        wire.send({"type": "CloseStream"})
+
+    with sdk.speech_to_text.transcribe(
+        extra_query={"transcription_engine": "Telnyx", "input_format": "wav"},
+        extra_headers={"x-mock-fault": f"{fault};times=2"},
+        on_reconnecting=end_again,
+        initial_delay=0.05,
+    ) as wire:
+        wire.send({"type": "CloseStream"})
+        assert list(wire) == [], "the third socket ends as it should"
+    assert codes == [code] * 2
+    ends = next(found for _ in range(500) if len(found := client.journal()) == 3)
+    assert [(e["fault"], e["frames"]["close"]["code"]) for e in ends] == [(None, 1000), *[("header", code)] * 2]

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from xml.etree import ElementTree
 
+import httpx
 import openai
 import pytest
 import telnyx
@@ -28,6 +30,7 @@ CODES = {
 RAISED = {400: "BadRequestError", 401: "AuthenticationError", 403: "PermissionDeniedError", 404: "NotFoundError", 409: "ConflictError",
           422: "UnprocessableEntityError", 429: "RateLimitError", 500: "InternalServerError", 503: "InternalServerError"}  # fmt: skip
 OPERATIONS = [o for o in catalogue.operations() if o.kind == "http"]
+MARKS = {"x-mock-fault", "retry-after", "x-ratelimit-limit"}
 CONTENT = b"\0 no JSON: nobody looks at it"
 
 
@@ -141,3 +144,38 @@ def test_the_sdk_tries_again_what_may_be_tried_again_and_nothing_else(client, st
     with pytest.raises(telnyx.APIStatusError):
         sdk.ai.openai.list_models(extra_headers={"x-mock-fault": fault})
     assert len(client.journal()) == exchanges
+
+
+TROUBLES: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", "/faults", {"effect": 503}),
+    ("POST", "/faults", {"match": {"user_text": "hi"}, "effect": "malformed"}),
+    ("POST", "/faults", {"effect": "disconnect", "probability": 0.5}),
+    ("POST", "/scenario", {"name": "flaky-network"}),
+    ("PUT", "/limits", {"limits": ["1/hour"]}),
+    ("PUT", "/account", {"state": "revoked"}),
+]
+
+
+def test_parallel_traffic_on_other_keys_sees_none_of_it(start):
+    one = start()
+    failing = [one.as_key(f"failing-{n}") for n in range(len(TROUBLES))]
+    for client, (method, path, body) in zip(failing, TROUBLES, strict=True):
+        client.admin(method, path, json=body).raise_for_status()
+
+    def talk(client: Any) -> list[tuple[int, set[str]]]:
+        seen = []
+        for _ in range(25):
+            try:
+                answer = client.chat("hi")
+                seen.append((answer.status_code, MARKS & set(answer.headers)))
+            except httpx.TransportError:
+                seen.append((0, set()))
+        return seen
+
+    good = [one.as_key(f"good-{n}") for n in range(4)]
+    with ThreadPoolExecutor(len(failing) + len(good)) as pool:
+        found = list(pool.map(talk, [*failing, *good]))
+
+    assert all(any(status != 200 or marks for status, marks in seen) for seen in found[: len(failing)])
+    assert found[len(failing) :] == [[(200, set())] * 25] * len(good)
+    assert all(entry["fault"] is None for client in good for entry in client.journal())

@@ -47,7 +47,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "documents": {"base", "engine", "world", "catalogue"},
     "fixtures_check": {"base", "engine", "world", "domains"},
     "app": {"base", "engine", "world", "domains", "admin", "catalogue", "documents", "fixtures_check"},
-    "protocols": {"base", "engine"},
+    "framing": set(),
+    "protocols": {"base", "engine", "framing"},
     "serve": {"base", "engine", "world", "app", "protocols"},
     "workers": {"base", "engine", "world", "app", "protocols", "serve"},
     "recorder": {"base", "engine", "catalogue"},
@@ -85,7 +86,7 @@ ROWS_ACROSS_DOMAINS = {
     ("speech_to_text.hearer", "audio.service"),
     ("speech_to_text.hearer", "audio.transcripts"),
     ("speech_to_text.hearer", "text_to_speech.service"),
-    ("speech_to_text.session", "audio.transcripts"),
+    ("speech_to_text.teller", "audio.transcripts"),
 }
 # What a domain leaves to the engine: authentication, faults, the journal.
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}

@@ -15,6 +15,8 @@ from mock_server.base.settings import SettingsError
 
 HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
 SOCKET = "/speech-to-text/transcription"
+SPEECH = "/text-to-speech/speech?voice=Telnyx.NaturalHD.astra"
+HI = [{"role": "user", "content": "hi"}]
 
 
 def limited(client, *limits: str) -> None:
@@ -161,10 +163,66 @@ def test_an_injected_429_keeps_its_own_headers(client):
     assert told(answer) == ["100", "0", "7", "7"] and len(answer.headers.get_list("x-ratelimit-limit")) == 1
 
 
-@pytest.mark.parametrize("path", ["/ai/assistants", "/ai/nothing-here"])
-def test_errors_tell_the_limit_where_there_is_an_operation(client, path):
-    limited(client, "5/minute")
-    assert told(client.get(path))[0] == ("5" if "assistants" in path else None)
+BODIES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "answer": ("GET", "/ai/models", {}),
+    "chat": ("POST", "/ai/chat/completions", {"json": {"messages": HI}}),
+    "stream": ("POST", "/ai/chat/completions", {"json": {"messages": HI, "stream": True}}),
+    "response": ("POST", "/ai/openai/responses", {"json": {"model": "m", "input": "hi", "stream": True}}),
+    "message": (
+        "POST",
+        "/ai/anthropic/v1/messages",
+        {"json": {"model": "m", "max_tokens": 9, "messages": HI, "stream": True}},
+    ),
+    "speech": ("POST", "/text-to-speech/speech", {"json": {"text": "Hi.", "voice": "Telnyx.KokoroTTS.af"}}),
+    "broken body": ("POST", "/ai/chat/completions", {"content": b"{oops"}),
+    "refused body": ("POST", "/ai/chat/completions", {"json": {}}),
+    "unknown id": ("GET", "/ai/conversations/x", {}),
+    "not emulated": ("GET", "/ai/assistants", {}),
+    "unknown path": ("GET", "/ai/nothing-here", {}),
+    "wrong method": ("PATCH", "/ai/models", {}),
+    "plain GET of a socket": ("GET", SOCKET, {}),
+    "fault": ("GET", "/ai/models", {"headers": {"x-mock-fault": "503"}}),
+    "broken answer": ("GET", "/ai/models", {"headers": {"x-mock-fault": "malformed"}}),
+    "unreadable fault": ("GET", "/ai/models", {"headers": {"x-mock-fault": "oops"}}),
+    "unknown scenario": ("GET", "/ai/models", {"headers": {"x-mock-scenario": "oops"}}),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "options"), BODIES.values(), ids=BODIES)
+def test_every_kind_of_answer_tells_the_limit(client, method, path, options):
+    limited(client, "50/minute")
+    answer = client.request(method, path, **options)
+    assert told(answer)[0] == "50" and len(answer.headers.get_list("x-ratelimit-remaining")) == 1
+
+
+@pytest.mark.parametrize("state", ["forbidden", "without-funds", "read-only"])
+def test_what_a_state_refuses_tells_the_limit_and_costs_nothing(client, state):
+    limited(client, "50/minute")
+    client.admin("PUT", "/account", json={"state": state})
+    answer = client.chat()
+    assert answer.status_code == 403 and told(answer) == ["50", "50", "0", None]
+
+
+def test_a_replayed_answer_tells_the_limit(client):
+    limited(client, "50/minute")
+    answers = [client.post("/ai/conversations", {}, headers={"idempotency-key": "k"}) for _ in range(2)]
+    assert [told(answer)[1] for answer in answers] == ["49", "48"]
+    assert answers[1].headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize("path", [SOCKET + "?transcription_engine=Telnyx&input_format=wav", SPEECH])
+def test_a_sockets_handshake_tells_the_limit(client, path):
+    limited(client, "50/minute")
+    headers = {"authorization": f"Bearer {client.key}"}
+    with connect(client.v2.replace("http", "ws") + path, additional_headers=headers, proxy=None) as socket:
+        assert socket.response is not None
+        assert [socket.response.headers[name] for name in HEADERS[:2]] == ["50", "49"]
+
+
+def test_a_401_tells_nothing(client):
+    limited(client, "50/minute")
+    client.admin("PUT", "/account", json={"state": "revoked"})
+    assert told(client.get("/ai/models")) == [None] * 4
 
 
 def test_in_the_dialect_of_the_operation(client):
@@ -235,6 +293,8 @@ WRONG = [
     "a b=5/minute",
     "9" * 13 + "/day",
     "\u0665/day",
+    "[!\u20ac]*=1/hour",
+    "[!\x01]*=1/hour",
 ]
 
 

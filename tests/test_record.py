@@ -264,6 +264,36 @@ def test_no_key_is_ever_on_disk_or_on_the_screen(start, record):
     assert '"content": "my key is ***, my number ***"' in disk
 
 
+def told(stream: str) -> dict[int, str]:
+    """What each choice of a chat's stream says."""
+    said: dict[int, str] = {}
+    for line in stream.splitlines():
+        for choice in json.loads(line[6:])["choices"] if line.startswith("data: {") else ():
+            said[choice["index"]] = said.get(choice["index"], "") + choice["delta"].get("content", "")
+    return said
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-api-key"])
+def test_a_key_that_comes_back_word_by_word_is_not_on_disk(start, record, header):
+    upstream = start()
+    rule = {"reply": {"text": ["{{user_text}} and {{user_text}}", "so {{user_text}}"]}}
+    upstream.as_key(SECRET).admin("POST", "/replies", json=rule)
+    recorder = record(upstream.v2, "--redact", "number .*? end")
+    given = {"x-api-key": "another-key-0815", "authorization": f"Bearer {SECRET}"} if header == "x-api-key" else {}
+    words = f"key {SECRET} of another-key-0815 number 12-34, 56 end."
+    body = {"messages": [{"role": "user", "content": words}], "stream": True, "n": 2}
+    answer = recorder.request("POST", "/ai/chat/completions", headers=given, json=body)
+    recorder.stop()
+
+    assert told(answer.text) == {0: f"{words} and {words}", 1: f"so {words}"}
+    (recording,) = recorder.files()
+    kept = told("".join(chunk["text"] for chunk in recording["response"]["chunks"]))
+    blank = words.replace("number 12-34, 56 end", "*" * 20).replace(SECRET, "*" * len(SECRET))
+    if header == "x-api-key":
+        blank = blank.replace("another-key-0815", "*" * 16)
+    assert kept == {0: f"{blank} and {blank}", 1: f"so {blank}"}
+
+
 def test_what_was_redacted_matches_anything(start, record):
     upstream = start()
     recorder = record(upstream.v2)

@@ -45,7 +45,6 @@ TOOL_TALK = [
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "mood", "schema": {"type": "object"}}}
 # The match, a body that fits, one that does not.
 FIELDS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
-    ({"operation": "chat.create_completion"}, {}, {"messages": [], "n": 0}),
     ({"model": "openai/*"}, {"model": "openai/gpt-4o"}, {"model": "other"}),
     ({"user_text": "hi"}, {}, {"messages": [{"role": "user", "content": "Hi"}]}),
     ({"user_text": {"contains": "HI"}}, {}, {"messages": [{"role": "user", "content": "ho"}]}),
@@ -66,7 +65,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("match", "fits", "other"), FIELDS[1:], ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("match", "fits", "other"), FIELDS, ids=lambda value: str(value)[:40])
 def test_a_rule_matches_on(client, match, fits, other):
     add(client, {"text": "scripted"}, match)
     body = {"messages": HI}
@@ -261,6 +260,48 @@ def test_id_usage_finish_reason_and_headers_are_overridden(client):
     assert "x-request-id" in answer.headers
 
 
+TOLD = {"prompt_tokens": 7, "completion_tokens": 9, "reasoning_tokens": 3, "cached_tokens": 2}
+# Path, the body beside the text, and what says its end and its tokens.
+DIALECTS: list[tuple[str, dict[str, Any], str, tuple[str, ...]]] = [
+    ("/ai/chat/completions", {"messages": HI}, '"finish_reason":"length"', ('"prompt_tokens":7', '"completion_tokens":9')),
+    ("/ai/openai/chat/completions", {"messages": HI}, '"finish_reason":"length"', ('"prompt_tokens":7', '"cached_tokens":2')),
+    ("/ai/openai/responses", {"input": "hi"}, '"reason":"max_output_tokens"', ('"input_tokens":7', '"reasoning_tokens":3')),
+    ("/ai/anthropic/v1/messages", {"messages": HI, "model": "m", "max_tokens": 99}, '"stop_reason":"max_tokens"',
+     ('"input_tokens":7', '"output_tokens":9', '"cache_read_input_tokens":2')),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("path", "body", "end", "tokens"), DIALECTS, ids=lambda value: value if str(value)[:1] == "/" else ""
+)
+def test_overrides_in_every_dialect(client, path, body, end, tokens, stream):
+    add(
+        client,
+        {"text": "x y", "id": "mine-{{ used }}", "usage": TOLD, "finish_reason": "length", "headers": {"x-trace": "a"}},
+    )
+    options = {"stream_options": {"include_usage": True}} if "chat" in path and stream else {}
+    answer = client.post(path, {**body, "stream": stream, **options})
+    assert answer.status_code == 200 and answer.headers["x-trace"] == "a"
+    assert '"id":"mine-1"' in answer.text and end in answer.text
+    assert all(told in answer.text for told in tokens)
+
+
+def test_overrides_of_what_is_no_talk(client):
+    sound = {"base64": base64.b64encode(b"sound").decode()}
+    add(client, {"text": "said", "embedding": [1], "transcript": "heard", "audio": sound, "headers": {"x-trace": "a"},
+                 "usage": {"prompt_tokens": 7, "total_tokens": 9}})  # fmt: skip
+    embedded = client.post("/ai/openai/embeddings", {"input": "a", "model": "thenlper/gte-large"})
+    answers = [
+        embedded,
+        client.post("/ai/summarize", {"bucket": "my-bucket", "filename": "notes.txt"}),
+        client.post("/text-to-speech/speech", {"text": "W", "provider": "telnyx"}),
+        client.post("/ai/audio/transcriptions", files={"file": ("a.wav", b"RIFFxxxx")}),
+    ]
+    assert [(answer.status_code, answer.headers["x-trace"]) for answer in answers] == [(200, "a")] * 4
+    assert embedded.json()["usage"] == {"prompt_tokens": 7, "total_tokens": 9}
+
+
 @pytest.mark.parametrize("headers", [{"a b": "x"}, {"x": "a\r\nb: c"}, {"Content-Length": "1"}, {"x": "é"}], ids=str)
 def test_a_header_that_cannot_be_sent_is_refused(client, headers):
     assert client.admin("POST", "/replies", json={"reply": {"text": "x", "headers": headers}}).status_code == 422
@@ -330,6 +371,15 @@ def test_a_sequence_goes_on_as_it_is_told(client):
     add(client, sequence=steps, then="fail", id="steps")
     assert [client.chat().status_code for _ in range(3)] == [200, 200, 400]
     assert "come to its end after 2" in client.chat().json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(("then", "statuses"), [("fail", [200, 400]), ("pass", [200, 200]), ("repeat", [200, 200])])
+def test_a_sequence_of_one_comes_to_its_end_too(client, then, statuses):
+    add(client, sequence=[{"text": "only"}], then=then)
+    answers = [client.chat(), client.chat()]
+    assert [answer.status_code for answer in answers] == statuses
+    assert message(answers[0])["content"] == "only"
+    assert ("only" in answers[1].text) == (then == "repeat")
 
 
 def test_times(client):

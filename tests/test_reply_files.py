@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from mock_server import Settings, create_app
 from mock_server.base.clock import Clock, Machine
 from mock_server.fixtures_check import check
-from tests.test_replies import HI, LOOK, add, said
+from tests.test_replies import DIALECTS, HI, LOOK, add, said
 
 AGENT = """
 # An agent that looks three things up and then answers.
@@ -167,6 +167,17 @@ def test_a_fault_that_a_file_brings_later_fires_at_once(start, tmp_path):
         client.chat(stream=True)
 
 
+def test_a_change_elsewhere_leaves_a_rule_where_it_was(start, tmp_path):
+    write(tmp_path, "- {match: {user_text: hi}, reply: {text: fine, fault: 503;times=2}}\n")
+    other = write(tmp_path, "[]\n", "other.yaml")
+    client = start(fixtures=(tmp_path,))
+    first = client.chat().status_code
+    other.write_text("- {match: {user_text: ho}, reply: {text: new}}\n")
+    assert client.admin("GET", "/replies").json()["problems"] == []
+    assert said(client, "ho") == "new"
+    assert [first, *(client.chat().status_code for _ in range(2))] == [503, 503, 200]
+
+
 def test_reset_reads_the_files_anew(start, tmp_path):
     path = write(tmp_path, "- {id: a, sequence: [{text: one}, {text: two}]}\n")
     client = start(fixtures=(tmp_path,))
@@ -215,12 +226,35 @@ def test_every_problem_is_told_with_file_and_line(tmp_path):
         ("replies/bad.yaml", 9): "reply 4: match.user_text.contians: ", ("replies/bad.yaml", 11): "reply 5: reply.fault: ",
         ("replies/empty.json", 1): "reply 1: reply: a reply needs one of text, json, ", ("replies/no.yaml", 2): "this is no YAML",
         ("replies/other.yml", 1): "there is only `replies` at the top", ("replies/text.yaml", 1): "expected a list",
-        ("faults/f.yaml", 1): "effect.status", ("plans.yaml", None): "fine_tuning: ", ("models.yaml", 2): "model 2: ",
+        ("faults/f.yaml", 1): "effect.status", ("plans.yaml", 1): "fine_tuning: ", ("models.yaml", 2): "model 2: ",
         ("voices.yaml", 1): "telnyx: ", ("transcripts/t.yaml", 2): "transcripts.0: ",
         ("embedding_models.yaml", 2): "model 1: created: ",
     }  # fmt: skip
     assert {place for place in expected if expected[place] not in told.get(place, "")} == set(), told
     assert len(told) == len(expected)
+
+
+def test_a_json_file_is_read_as_json_and_what_is_wrong_is_told_with_its_line(start, tmp_path):
+    rule = {
+        "id": "smile",
+        "match": {"user_text": "\N{GRINNING FACE}"},
+        "reply": {"text": "\N{GRINNING FACE} \\ud83d a/b"},
+    }
+    good = write(tmp_path, json.dumps([rule], indent="\t"), "good.json")
+    assert "\\ud83d\\ude00" in good.read_text() and check(tmp_path) == []
+    client = start(fixtures=(tmp_path,))
+    assert said(client, "\N{GRINNING FACE}") == "\N{GRINNING FACE} \\ud83d a/b"
+    assert client.admin("GET", "/replies").json()["data"][0]["line"] == 2
+
+    good.write_text(json.dumps([{**rule, "reply": {"text": "\N{GRINNING FACE}", "txt": "x"}}], indent=1))
+    write(tmp_path, '[\n {"id": "a",\n  "reply": {"text": "a",}}]', "comma.json")
+    write(tmp_path, '[\n {"reply": {"json": NaN}}]', "nan.json")
+    told = {(problem.file.name, problem.line): problem.message for problem in check(tmp_path)}
+    assert told == {
+        ("good.json", 9): "reply 1: reply.txt: Extra inputs are not permitted",
+        ("comma.json", 3): "this is no JSON: Expecting property name enclosed in double quotes",
+        ("nan.json", None): "this is no JSON: NaN is no number of JSON",
+    }
 
 
 def test_the_shipped_fixtures_and_a_good_folder_have_no_problems(tmp_path):
@@ -303,3 +337,15 @@ def test_strict_refuses_a_chat_that_no_reply_fits_and_shows_the_three_nearest(st
     assert client.get("/ai/models").status_code == 200
     answer = client.post("/ai/openai/embeddings", {"input": "a", "model": "m"})
     assert answer.status_code == 200  # only chats have to be scripted
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(("path", "body"), [dialect[:2] for dialect in DIALECTS], ids=lambda value: str(value)[:30])
+def test_strict_in_every_dialect(start, path, body, stream):
+    client = start(strict=True)
+    add(client, {"text": "scripted"}, {"user_text": "something else"}, id="other")
+    refused = client.post(path, {**body, "stream": stream})
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["detail"].endswith("Nearest: other: user_text is not 'something else'.")
+    add(client, {"text": "scripted"}, {"user_text": "hi"}, id="mine")
+    assert client.post(path, {**body, "stream": stream}).status_code == 200

@@ -285,6 +285,24 @@ def test_by_header_it_begins_once_for_its_account(client):
     assert client.get("/ai/models", headers=headers).status_code == 429
 
 
+def test_another_name_by_header_takes_its_place(client):
+    def asked(name: str) -> int:
+        return client.get("/ai/models", headers={"x-mock-scenario": name}).status_code
+
+    names = ["rate-limited-then-recovers", "expired-key", "expired-key", *["rate-limited-then-recovers"] * 3]
+    assert [asked(name) for name in names] == [429, 401, 401, 429, 429, 200]
+
+
+def test_a_file_may_have_any_name(start, tmp_path):
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "f\u00fcnf\nhundert.yaml").write_text("about: x\nfaults: [{effect: 500}]\n")
+    client = start(fixtures=(tmp_path,))
+    switch_on(client, "f\u00fcnf\nhundert")
+    assert client.get("/ai/models").headers["x-mock-fault"] == "f-nf-hundert.1"
+    client.admin("PUT", "/snapshots/mine").raise_for_status()
+    assert client.admin("POST", "/snapshots/mine").status_code == 200
+
+
 def test_by_header_its_state_holds_for_the_very_request(client):
     assert client.get("/ai/models", headers={"x-mock-scenario": "expired-key"}).status_code == 401
     assert client.get("/ai/models").status_code == 401

@@ -144,6 +144,63 @@ def test_the_snapshot_of_what_was_restored_is_the_same_file(start):
     assert snapshot(client, "GET").content == snapshot(client, "GET", "two").content
 
 
+SCRIPT: dict[str, dict[str, Any]] = {
+    "steps": {"match": {"user_text": "steps"}, "sequence": [{"text": "one"}, {"text": "two"}, {"text": "three"}]},
+    "flaky": {"match": {"user_text": "flaky"}, "reply": {"fault": "503;times=2", "text": "{{ counter('n') }} {{ random() }}"}},
+    "once": {"match": {"user_text": "once"}, "times": 2, "reply": {"text": "{{ used }}"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["account", "server"])
+@pytest.mark.parametrize("by", ["api", "file"])
+def test_a_script_goes_on_where_it_was(start, tmp_path, by, whole):
+    (tmp_path / "replies").mkdir()
+    rules = [{"id": id, **rule} for id, rule in SCRIPT.items()]
+    (tmp_path / "replies" / "script.json").write_text(json.dumps(rules if by == "file" else []))
+    client = start(clock=NEW_YEAR, fixtures=(tmp_path,))
+    for rule in rules if by == "api" else ():
+        client.admin("POST", "/replies", json=rule)
+
+    def play() -> list[Any]:
+        answers = [client.chat(text) for text in ("steps", "flaky", "once", "flaky")]
+        shown = [(answer.status_code, answer.content, answer.headers["x-request-id"]) for answer in answers]
+        rows = client.admin("GET", "/replies").json()["data"]
+        return [*shown, [(row["id"], row["used"]) for row in rows]]
+
+    client.chat("flaky")
+    client.chat("steps")
+    snapshot(client, "PUT", whole=whole)
+    first = play()
+    client.admin("DELETE", "/replies/steps")
+    client.admin("POST", "/replies", json={"id": "new", "reply": {"text": "new"}})
+    client.chat("flaky")
+    snapshot(client, "POST", whole=whole)
+
+    assert play() == first
+    assert [status for status, *_ in first[:4]] == [200, 503, 200, 200]
+    snapshot(client, "POST", whole=whole)
+    snapshot(client, "PUT", "two", whole=whole)
+    one, two = (lines(snapshot(client, "GET", name, whole=whole).content) for name in ("one", "two"))
+    replies = [line for line in one if line.get("part") == "replies"]
+    assert replies == [line for line in two if line.get("part") == "replies"] != []
+
+
+def test_a_server_that_begins_with_a_snapshot_goes_on_in_its_script(start, tmp_path):
+    (tmp_path / "replies").mkdir()
+    (tmp_path / "replies" / "script.json").write_text(json.dumps([{"id": id, **rule} for id, rule in SCRIPT.items()]))
+    here = start(clock=NEW_YEAR, fixtures=(tmp_path,))
+    for text in ("steps", "flaky", "flaky"):
+        here.chat(text)
+    snapshot(here, "PUT", whole=True)
+    path = tmp_path / "state.jsonl.gz"
+    path.write_bytes(snapshot(here, "GET", whole=True).content)
+
+    there = start(clock=NEW_YEAR, fixtures=(tmp_path,), snapshot=path)
+
+    for text in ("steps", "flaky", "once"):
+        assert there.chat(text).content == here.chat(text).content
+
+
 def test_restoring_an_account_leaves_others_alone(start):
     mine = start(clock=NEW_YEAR)
     theirs = mine.as_key("another-key-altogether")

@@ -10,13 +10,14 @@ from mock_server.audio.ear import Quiet, Speaking, Spoken
 from mock_server.base.errors import ApiError, ServiceUnavailable
 from mock_server.domains.speech_to_text.frames import Style
 from mock_server.domains.speech_to_text.parameters import Parameters, Rules, read
+from mock_server.domains.speech_to_text.scripts import Script
 from mock_server.domains.speech_to_text.session import Manner, TranscriptionSession, quiet
 from mock_server.domains.speech_to_text.words import Editor
 from mock_server.engine.sockets import Close, Send, Work
 
 ENGINE = "transcription_engine=Deepgram&input_format="
 RAW = ENGINE + "linear16&sample_rate=16000"
-AUDIO = bytes(8 * 1024)
+AUDIO = bytes(16 * 1024)
 
 
 # ------------------------------------------------------------------------------------------ the query
@@ -137,6 +138,7 @@ class Listener:
         self.heard, self.text, self.names = list(heard), names, names is not None
         self.asked: list[tuple[int, bool]] = []
         self.seconds, self.counted, self.how = 0.0, [], ""
+        self.scripts: list[Script | None] = []
 
     def hear(self, messages, end):
         self.asked.append((sum(map(len, messages)), end))
@@ -151,6 +153,12 @@ class Listener:
 
     def named(self):
         return self.text
+
+    def scripted(self, heard, turn):
+        return self.scripts.pop(0) if self.scripts else None
+
+    async def strike(self):
+        raise AssertionError("no reply has a fault")
 
     def note(self, how):
         self.how = how
@@ -203,11 +211,11 @@ PAUSE, TURN = Quiet(2.1, 0.1), Quiet(3.0, 1.0)
 def test_audio_is_heard_in_batches_and_soon():
     socket = Socket(Listener())
 
-    socket.feed(*[bytes(3000)] * 3)
+    socket.feed(*[bytes(6000)] * 3)
     socket.feed(b"ab")
     socket.run(0.1)
 
-    assert socket.ear.asked == [(9000, False), (2, False)]
+    assert socket.ear.asked == [(18000, False), (2, False)]
 
 
 def test_interim_transcripts_grow_word_by_word():

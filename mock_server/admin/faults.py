@@ -7,7 +7,8 @@ from fastapi.responses import JSONResponse
 
 from mock_server.base.errors import BadRequest, NotFound
 from mock_server.engine.faults.files import FaultFileError
-from mock_server.engine.faults.rules import Rule, schema
+from mock_server.engine.faults.rules import Rule
+from mock_server.engine.faults.schema import schema
 from mock_server.world import AccountDep, WorldDep
 
 router = APIRouter(prefix="/_mock")

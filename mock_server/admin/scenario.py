@@ -45,6 +45,7 @@ async def switch_off_scenario(world: WorldDep, account: AccountDep) -> dict[str,
 @router.get("/schemas/scenario")
 async def get_schema() -> dict[str, Any]:
     """JSON schema of a scenario's file."""
+    from mock_server.engine.faults.schema import tightened
     from mock_server.engine.scenarios.files import Scenario
 
-    return Scenario.model_json_schema()
+    return tightened(Scenario.model_json_schema())

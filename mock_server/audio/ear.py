@@ -3,6 +3,7 @@
 What it tells depends on the audio only, never on how it was cut. It holds at most about a second of it.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,11 +12,11 @@ from typing import Any
 from mock_server.audio.following import Follower
 from mock_server.audio.hearing import APART, SILENT
 from mock_server.audio.payload import Finder
-from mock_server.audio.pieces import Mark, Opaque, Piece, Sound, Thinner
+from mock_server.audio.pieces import Mark, Opaque, Piece, Sound
 from mock_server.audio.streams import Stream
+from mock_server.audio.stretches import UNIT, Cutter, Stretch
 from mock_server.audio.tones import CHARACTERS_PER_SECOND, Utterance
 
-UNIT = 0.01  # seconds that are loud or not
 FLOOR = 0.001  # of full scale: what lies below is silence
 CLICK = 0.02  # seconds: a shorter sound is none
 DECIDED = 1.2  # seconds after which it is told whose sound it is
@@ -24,7 +25,7 @@ LONGEST = 10.0  # seconds of a sound of nobody's before it is told in parts
 BELATED = 0.3  # seconds by which a text may come before its sound
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Speaking:
     """A sound goes on. `at`: seconds of the stream. `text`: all that it says, None where it is nobody's."""
 
@@ -34,7 +35,7 @@ class Speaking:
     pace: float  # characters a second
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Spoken:
     """A sound is over, or told in full so far (`on`). `carried`: the audio itself had the text in it."""
 
@@ -46,7 +47,7 @@ class Spoken:
     carried: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Quiet:
     """So many seconds of silence since the last sound."""
 
@@ -73,14 +74,15 @@ class _Sound:
     decided: bool = False
     over: bool = False
 
-    def hear(self, samples: Any) -> None:
-        if samples is None:
+    def hear(self, stretch: Stretch, first: int, end: int) -> None:
+        """The next units."""
+        if stretch.opaque:
             return
-        self.count += len(samples)
+        self.count += (end - first) * stretch.size
         if self.follower:
-            self.follower.hear(samples)
+            self.follower.hear(stretch.samples(first, end))
         elif not self.decided and self.text is None:
-            self.kept.append(samples)
+            self.kept.append(stretch.samples(first, end))
 
 
 class Ear:
@@ -94,17 +96,16 @@ class Ear:
         self.at = 0.0  # seconds heard
         self.question = False
         self._quiet = sorted(quiet)
-        self._units: deque[tuple[float, Any]] = deque()  # (peak, samples) that are not heard yet
+        self._stretches: deque[Stretch] = deque()
         self._texts: deque[tuple[str, float]] = deque()  # that the audio carries, and where they begin
         self._sound: _Sound | None = None
-        self._before: Any = None  # the unit before this one
+        self._before: tuple[Stretch, int] | None = None  # where the last unit is that was heard
         self._over = 0.0  # where the last sound ended
         self._silences = len(self._quiet)  # of `quiet`, told since
         self._ending = False
         self._taken = 0.0  # seconds taken apart
         self._fraction = 0.0  # of a unit that cannot be decoded
         self._rate = 0
-        self._unit = UNIT
 
     def listen(self, messages: Sequence[bytes], end: bool = False) -> list[Event]:
         """The next bytes. `end`: they are the last ones for now, so that what is being said is said."""
@@ -121,7 +122,7 @@ class Ear:
         assert sound is not None
         self.question, sound.decided = False, True
         if known and sound.kept:
-            sound.follower = Follower(np.concatenate(sound.kept), self._rate / self._thinner.step, known)
+            sound.follower = Follower(np.concatenate(sound.kept), self._cutter.rate, known)
             if not sound.follower:
                 sound.follower = None
         sound.kept = []
@@ -138,33 +139,31 @@ class Ear:
             self._fraction += piece.seconds / UNIT
             whole = int(self._fraction)
             self._fraction -= whole
-            self._units.extend((1.0, None) for _ in range(whole))
+            if whole:
+                self._stretches.append(Stretch([1.0] * whole))
         else:
             self._take_sound(piece)
 
     def _take_sound(self, piece: Sound) -> None:
-        import numpy as np
-
         if piece.rate != self._rate:
-            self._rate, self._thinner = piece.rate, Thinner(piece.rate)
+            self._rate, self._cutter = piece.rate, Cutter(piece.rate)
             self._finder, self._since = Finder(), self._taken
-            self._rest = np.zeros(0, dtype=np.float32)
         for text, word in self._finder.feed(piece.bits) if piece.bits else ():
             self._texts.append((text, self._since + word / piece.rate))
         self._taken += len(piece.samples) / piece.rate
-        rate = self._thinner.rate
-        size = max(round(UNIT * rate), 1)
-        samples = np.concatenate([self._rest, self._thinner.thin(piece.samples)])
-        whole = len(samples) // size * size
-        self._rest = samples[whole:]
-        units = samples[:whole].reshape(-1, size)
-        self._unit = size / rate
-        self._units.extend(zip(np.abs(units).max(axis=1).tolist(), units, strict=True) if whole else ())
+        if stretch := self._cutter.cut(piece):
+            self._stretches.append(stretch)
 
     def _hear_all(self) -> list[Event]:
         events: list[Event] = []
-        while self._units and not self.question:
-            self._hear(*self._units.popleft(), events)
+        while self._stretches and not self.question:
+            stretch = self._stretches[0]
+            if self._sound is None:
+                self._wait(stretch, events)
+            else:
+                self._hear_on(self._sound, stretch, events)
+            if stretch.at == len(stretch.peaks):
+                self._stretches.popleft()
         if self._ending and not self.question:
             if self._sound is not None:
                 self._finish(self._sound, events)
@@ -174,40 +173,80 @@ class Ear:
                 self._texts.clear()
         return events
 
-    def _hear(self, peak: float, samples: Any, events: list[Event]) -> None:
-        self.at += UNIT if samples is None else self._unit
-        if self._sound is not None:
-            self._hear_on(self._sound, peak, samples, events)
-        elif peak > FLOOR:
-            start = self.at - self._unit
-            sound = self._sound = _Sound(start, start, peak=peak, end=self.at, decided=samples is None)
-            sound.hear(self._before)
-            sound.hear(samples)
+    def _wait(self, stretch: Stretch, events: list[Event]) -> None:
+        """Silence, until a sound begins or there is something to tell."""
+        unit, first, tell = stretch.unit, stretch.at, self._next_telling()
+        n, at, loud = first, self.at, 0.0
+        for n, peak in enumerate(stretch.peaks[first:], first + 1):  # noqa: B007  where it ended is wanted
+            at += unit
+            if peak > FLOOR:
+                loud = peak
+                break
+            if at >= tell:
+                break
+        stretch.at, self.at = n, at
+        if loud:
+            sound = self._sound = _Sound(at - unit, at - unit, peak=loud, end=at, decided=stretch.opaque)
+            if n - 1 > first:
+                sound.hear(stretch, n - 2, n - 1)
+            elif self._before is not None:
+                before, place = self._before
+                sound.hear(before, place, place + 1)
+            sound.hear(stretch, n - 1, n)
             sound.loud = sound.count
             self._find_text(sound)
         else:
-            if self._texts and self.at - self._texts[0][1] > BELATED:
-                events.append(Spoken(self.at, 0.0, self._texts.popleft()[0], carried=True))
+            if self._texts and at - self._texts[0][1] > BELATED:
+                events.append(Spoken(at, 0.0, self._texts.popleft()[0], carried=True))
             self._be_quiet(events)
-        self._before = samples
+        self._before = stretch, n - 1
 
-    def _hear_on(self, sound: _Sound, peak: float, samples: Any, events: list[Event]) -> None:
-        sound.peak = max(sound.peak, peak)
-        sound.hear(samples)
-        if loud := peak > max(SILENT * sound.peak, FLOOR):
-            sound.end, sound.loud = self.at, sound.count
+    def _next_telling(self) -> float:
+        """Seconds of the stream before which silence has nothing to tell."""
+        belated = self._texts[0][1] + BELATED if self._texts else math.inf
+        quiet = self._over + self._quiet[self._silences] if self._silences < len(self._quiet) else math.inf
+        return min(belated, quiet) - 1e-5
+
+    def _hear_on(self, sound: _Sound, stretch: Stretch, events: list[Event]) -> None:
+        """A sound goes on, until it is over or there is something to tell or to ask."""
         self._find_text(sound)
         known = sound.decided or sound.text is not None
-        if self.at - sound.end >= APART:
+        nobodys = sound.decided and not sound.follower and sound.text is None
+        # What is never reached where it does not matter.
+        asked, told = (math.inf, sound.told) if known else (sound.start, math.inf)
+        begun = sound.start if nobodys else math.inf
+        unit, first = stretch.unit, stretch.at
+        n, at, end, peak, last, loud = first, self.at, sound.end, sound.peak, first, False
+        floor = max(SILENT * peak, FLOOR)
+        for n, height in enumerate(stretch.peaks[first:], first + 1):
+            at += unit
+            if height > peak:
+                peak = height
+                floor = max(SILENT * peak, FLOOR)
+            if loud := height > floor:
+                end, last = at, n
+                if at - told >= TOLD or at - begun >= LONGEST:
+                    break
+            elif at - end >= APART:
+                break
+            if at - asked >= DECIDED:
+                break
+        stretch.at, self.at = n, at
+        sound.end, sound.peak = end, peak
+        if last > first:
+            sound.loud = sound.count + (last - first) * stretch.size
+        sound.hear(stretch, first, n)
+        self._before = stretch, n - 1
+        if at - end >= APART:
             self._finish(sound, events)
         elif not known:
-            self.question = self.at - sound.start >= DECIDED
-        elif loud and self.at - sound.told >= TOLD:
-            sound.told = self.at
-            events.append(Speaking(self.at, self.at - sound.start, *self._said(sound)))
-        if sound.decided and not sound.follower and sound.text is None and sound.end - sound.start >= LONGEST:
-            events.append(Spoken(self.at, self.at - sound.start, *self._said(sound), on=True))
-            sound.start = sound.told = self.at
+            self.question = at - asked >= DECIDED
+        elif loud and at - told >= TOLD:
+            sound.told = at
+            events.append(Speaking(at, at - sound.start, *self._said(sound)))
+        if at - begun >= LONGEST and loud:
+            events.append(Spoken(at, at - sound.start, *self._said(sound), on=True))
+            sound.start = sound.told = at
 
     def _find_text(self, sound: _Sound) -> None:
         if sound.text is None and self._texts and self._texts[0][1] <= sound.start + 0.05:

@@ -4,17 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mock_server.audio.hearing import ENOUGH, SHIFTS, SILENT, heard_tones
+from mock_server.audio.hearing import CERTAIN, ENOUGH, SILENT, heard_tones
 from mock_server.audio.tones import GAP, Utterance, symbols
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mock_server.audio.pieces import Floats
+    from mock_server.audio.hearing import Floats
 
 VOICES = 200  # pairs of pitch and speed that are tried: the newest
 TRACKS = 3  # that are followed where several fit
-AT_ONCE = 8  # chords read in one go
+AT_ONCE = 16  # chords read in one go
+SHIFTS = (
+    0.0,
+    0.004,
+    -0.004,
+    0.008,
+    -0.008,
+    0.012,
+    -0.012,
+)  # seconds from where its sound does that an utterance begins
+UNLIKELY = 0.4  # of the tones of the first shift, where its error is small beside a chord: no other is tried
+STEADY = 0.05  # seconds of a chord beside which it is
 
 
 @dataclass(slots=True)
@@ -37,7 +48,9 @@ class Follower:
 
         self._rate = rate
         self._samples = samples  # those still needed
-        self._before = 0  # samples that are not
+        self._more: list[Floats] = []  # that come after them
+        self._end = len(samples)  # samples heard
+        self._before = 0  # samples that are not needed
         loud = np.flatnonzero(np.abs(samples) > SILENT * float(np.abs(samples).max(initial=0.0)))
         self._start = int(loud[0]) if len(loud) else 0
         self._tracks = self._begun(samples, int(loud[-1]) + 1 if len(loud) else 0, known)
@@ -68,10 +81,13 @@ class Follower:
                 at = self._start + shift * self._rate
                 low, high = heard_tones(samples, self._rate, at, pitch, slot, count)
                 scores = [_score(low, high, melody) for melody in openings]
-                if max(scores) > max(best, ENOUGH):
-                    best = max(scores)
+                top = max(scores)
+                if top > max(best, ENOUGH):
+                    best = top
                     fit = [u for u, score in zip(utterances, scores, strict=True) if score > ENOUGH]
                     found = Track(pitch, slot, at, fit)
+                if top > CERTAIN or (top < UNLIKELY and shift == 0 and slot >= STEADY):
+                    break
             if found:
                 scored.append((best, found))
         scored.sort(key=lambda pair: -pair[0])
@@ -79,20 +95,26 @@ class Follower:
 
     def hear(self, samples: "Floats") -> None:
         """The next samples."""
-        import numpy as np
-
-        self._samples = np.concatenate([self._samples, samples])
-        end = self._before + len(self._samples)
-        needed = end
-        for track in self._tracks:
-            width = track.slot * self._rate
-            ready = int((end - track.start) / width) - len(track.low)
-            if ready >= AT_ONCE:
-                self._read(track, ready)
-            needed = min(needed, int(track.start + len(track.low) * width) - 1)
+        self._more.append(samples)
+        self._end += len(samples)
+        ready = [int((self._end - track.start) / (track.slot * self._rate)) - len(track.low) for track in self._tracks]
+        if max(ready) < AT_ONCE:
+            return
+        self._join()
+        for track, count in zip(self._tracks, ready, strict=True):
+            if count > 0:
+                self._read(track, count)
+        needed = min(int(track.start + len(track.low) * track.slot * self._rate) - 1 for track in self._tracks)
         if needed > self._before:
             self._samples = self._samples[needed - self._before :]
             self._before = needed
+
+    def _join(self) -> None:
+        import numpy as np
+
+        if self._more:
+            self._samples = np.concatenate([self._samples, *self._more])
+            self._more = []
 
     def _read(self, track: Track, count: int) -> None:
         at = track.start + len(track.low) * track.slot * self._rate - self._before
@@ -102,6 +124,7 @@ class Follower:
 
     def end(self, until: int) -> str | None:
         """The text, now that the last loud sample is known, counted from the first one; None where it is nobody's."""
+        self._join()
         best, text = ENOUGH, None
         length = (until - self._start) / self._rate
         for track in self._tracks:

@@ -22,6 +22,9 @@ CERTAIN = 0.98  # nothing better is looked for
 SILENT = 0.02  # of the peak
 APART = 0.12  # seconds of silence between two utterances
 SHIFTS = tuple(ms / 1000 for ms in range(-12, 15, 4))  # where an utterance may begin, seconds from where its sound does
+TOGETHER = (
+    8000  # samples multiplied in one go: for more BLAS starts threads, which on a busy machine wait for each other
+)
 LONGEST_HEARD = 1200.0  # seconds: longer audio is not searched for tones
 BLOCK = 1 << 18  # frames decoded in one go
 MOST_FRAMES = 1 << 27  # of longer audio the low bits are not read
@@ -219,9 +222,15 @@ def heard_tones(
 
     width = max(int(slot * rate * 0.8), 8)
     starts = np.rint(at + (np.arange(count) + 0.1) * slot * rate).astype(np.int64)
-    padded = np.concatenate([samples, np.zeros(width, dtype=np.float32)])
-    places = np.clip(starts[:, None] + np.arange(width)[None, :], 0, len(padded) - 1)
-    waves = padded[places] @ _turns(width, rate, pitch)
+    if count and starts[0] >= 0 and starts[-1] + width <= len(samples):
+        every = np.ndarray((len(samples) - width + 1, width), samples.dtype, samples, 0, samples.strides * 2)
+        windows = every[starts]
+    else:
+        padded = np.concatenate([samples, np.zeros(width, dtype=np.float32)])
+        windows = padded[np.clip(starts[:, None] + np.arange(width)[None, :], 0, len(padded) - 1)]
+    turns = _turns(width, rate, pitch)
+    together = max(TOGETHER // width, 1)
+    waves = np.concatenate([windows[n : n + together] @ turns for n in range(0, max(count, 1), together)])
     power = waves[:, :16] ** 2 + waves[:, 16:] ** 2
     return power[:, :8].argmax(axis=1), power[:, 8:].argmax(axis=1)
 

@@ -110,7 +110,11 @@ class Finder:
     def __init__(self) -> None:
         import numpy as np
 
-        self._magic = np.unpackbits(np.frombuffer(MAGIC, dtype=np.uint8)).tobytes()
+        magic = np.unpackbits(np.frombuffer(MAGIC, dtype=np.uint8))
+        self._magic = magic.tobytes()
+        # Any run of bits that has the magic in it, packed into bytes, has one of these in it.
+        cores = (np.packbits(magic[shift : shift + 40]).tobytes() for shift in range(8))
+        self._likely = re.compile(b"|".join(map(re.escape, cores)))
         self._bits = b""  # 0 or 1 each
         self._before = 0  # words seen before those
 
@@ -120,6 +124,11 @@ class Finder:
 
         self._bits += bits
         found: list[tuple[str, int]] = []
+        if not self._bits.startswith(self._magic):
+            # To look for the bits themselves takes ten times as long.
+            if not self._likely.search(np.packbits(np.frombuffer(self._bits, np.uint8)).tobytes()):
+                self._drop(max(len(self._bits) - len(self._magic) + 1, 0))
+                return found
         while (at := self._bits.find(self._magic)) >= 0:
             head = at + len(self._magic)
             if len(self._bits) < head + 32:

@@ -48,10 +48,11 @@ class Raw:
         if not whole:
             return []
         samples, bits = _decoded(data[:whole], self._coding, self._channels)
-        return [Sound(samples, self._rate, bits)]
+        return [Sound(samples, self._rate, bits, CODINGS[self._coding][2] if samples.dtype == "i2" else 1.0)]
 
 
-def _decoded(data: bytes, coding: str, channels: int) -> "tuple[NDArray[np.float32], bytes]":
+def _decoded(data: bytes, coding: str, channels: int) -> "tuple[NDArray[Any], bytes]":
+    """Samples, and their low bits. Those of 16 bits stay what they are: mostly nobody wants to know but how loud they are."""
     import numpy as np
 
     _, kind, scale = CODINGS[coding]
@@ -60,11 +61,12 @@ def _decoded(data: bytes, coding: str, channels: int) -> "tuple[NDArray[np.float
         parts = values.reshape(-1, channels, 3)[:, 0].astype(np.int32)
         joined = (parts[:, 0] << 8 | parts[:, 1] << 16 | parts[:, 2] << 24) >> 8
         return (joined / scale).astype(np.float32), b""
-    values = values.reshape(-1, channels)[:, 0]
+    if channels > 1:
+        values = values.reshape(-1, channels)[:, 0]
     if coding in ("mulaw", "alaw"):
         return _expanded(coding)[values], (values & 1).tobytes()
     if coding == "linear16":
-        return (values / np.float32(scale)).astype(np.float32), (values & 1).astype(np.uint8).tobytes()
+        return values, (values.astype(np.uint8) & 1).tobytes()
     if coding == "u8":
         return ((values.astype(np.float32) - 128) / np.float32(scale)), b""
     with np.errstate(all="ignore"):

@@ -153,8 +153,9 @@ class Clock:
         finally:
             timeline.unwatch(moved)
 
-    async def turn(self) -> None:
-        """Let everything else that is ready run first: for work that comes in many short pieces."""
+    @staticmethod
+    async def turn() -> None:
+        """Let everything else that is ready run first: for work in many short pieces, or that wants a task of its own."""
         await asyncio.sleep(0)
 
     async def wait(self, changed: asyncio.Event, seconds: float | None) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
-WRITTEN = re.compile(r"(?:([^\s=]{1,200})=)?([1-9][0-9]{0,11})/(second|minute|hour|day)")
+WRITTEN = re.compile(r"(?:([!-<>-~]{1,200})=)?([1-9][0-9]{0,11})/(second|minute|hour|day)")
 TOKENS = "tokens"
 MOST_LIMITS = 50  # in force at once
 

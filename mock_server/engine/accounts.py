@@ -36,7 +36,8 @@ class Account:
         prefix = self.prefixes.get(kind)
         if prefix is None:
             prefix = self.prefixes[kind] = ids.hex(self.id, kind, f"prefix{self.mark}")[:24]
-        return f"{prefix}{self.next(kind):08x}"
+        n = self.counters[kind] = self.counters.get(kind, 0) + 1
+        return f"{prefix}{n:08x}"
 
     def next(self, kind: str) -> int:
         """1, 2, 3 ... for each kind of thing counted."""

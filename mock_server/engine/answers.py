@@ -110,8 +110,8 @@ class Stream(Response):
         if self._waits is None:
             await send({"type": "http.response.body", "body": b"".join(self._events)})
             return
-        if "mock.flush" in scope:
-            scope["mock.flush"]()  # the head goes out now, whenever the first event comes
+        if "mock.connection" in scope:
+            scope["mock.connection"].flush()  # the head goes out now, whenever the first event comes
         left = asyncio.ensure_future(disconnected(receive))
         try:
             for event, wait in zip(self._events, self._waits, strict=True):

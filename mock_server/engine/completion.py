@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
-from mock_server.engine.replies.match import ToolResult
+from mock_server.engine.replies.match import ToolResult, View
 from mock_server.engine.replies.rules import PacingRule, Usage
 
 PER_MESSAGE = 4  # tokens of a message's frame
@@ -43,32 +43,38 @@ class Offered(NamedTuple):
     schema: dict[str, Any] | None
 
 
-@dataclass(slots=True)
-class Ask:
-    """A request: what rules match on, and what bounds the answer."""
+class Ask(View):
+    """A request to a model: what rules match on, and what bounds the answer."""
 
-    model: str
-    user_text: str  # the last of the user
-    system_text: str  # the last of the system
-    turn: int  # texts that the user has sent
-    prompt_tokens: int
-    body: Any  # as its dialect has it, for templates
-    tool_result: ToolResult | None = None
     functions: Sequence[Offered] = ()
     forced: Offered | None = None  # the function that must be called
-    barred: bool = False  # whether none may be
-    call_prefix: str = "call_"  # of ids of tool calls
-    shape: str = ""  # "text", "json_object" or "json_schema"
-    schema_name: str = ""
+    barred = False  # whether none may be
+    call_prefix = "call_"  # of ids of tool calls
     schema: dict[str, Any] | None = None  # that the text must fit
     options: Sequence[str] | None = None  # of which the text must be one
     regex: str | None = None  # that the text must match whole
-    metadata: Mapping[str, str] | None = None  # of the conversation
-    count: int = 1  # choices
+    count = 1  # choices
     seed: int | None = None
     cap: int | None = None  # tokens of a choice
     stop: str | Sequence[str] | None = None
     thinks: bool | None = None  # None: as the model does
+
+    def __init__(self, model: str, user_text: str, system_text: str, turn: int, prompt_tokens: int, request: Any) -> None:
+        super().__init__("", "", model, user_text, system_text)
+        self.turn = turn  # texts that the user has sent
+        self.prompt_tokens = prompt_tokens
+        self.request = request  # as its dialect has it, for templates
+
+    def again(self) -> "Ask":
+        """The same, to be answered once more."""
+        ask = Ask.__new__(Ask)
+        ask.__dict__.update(self.__dict__)
+        return ask
+
+    def offer(self, functions: Sequence[Offered]) -> None:
+        """What may be called."""
+        self.functions = functions
+        self.tools = [function.name for function in functions]
 
 
 @dataclass(slots=True)
@@ -109,22 +115,24 @@ class Prompt:
         """What is asked with it, with nothing to bound the answer yet."""
         offered = sum(count_prompt(to_json(function).decode()) for function in functions)
         system_text = "\n".join(self.system_texts)
-        ask = Ask(model, self.user_text, system_text, self.turn, self.tokens + offered, body, self.tool_result)
-        ask.functions = functions
+        ask = Ask(model, self.user_text, system_text, self.turn, self.tokens + offered, body)
+        ask.tool_result = self.tool_result
+        ask.offer(functions)
         return ask
 
 
-@dataclass(slots=True)
 class Choice:
     """One of n answers: text or tool calls (id, name, arguments as JSON), the reasoning before it, why it ended."""
 
-    index: int
     tokens: Sequence[str] = ()
     tool_calls: Sequence[tuple[str, str, str]] = ()
     reasoning: Sequence[str] = ()
     refusal: Sequence[str] = ()
-    finish_reason: str = "stop"
+    finish_reason = "stop"
     stopped_by: str | None = None  # the stop string that was met
+
+    def __init__(self, index: int) -> None:
+        self.index = index
 
     @property
     def content(self) -> str | None:
@@ -144,21 +152,22 @@ class Choice:
         return said + called
 
 
-@dataclass(slots=True)
 class Completion:
     """A whole answer; usage is the same streamed or not because both are written from here."""
 
-    id: str
-    created: int  # Unix seconds
-    model: str
-    prompt_tokens: int
-    choices: list[Choice] = field(default_factory=list)
-    fingerprint: str = ""
+    fingerprint = ""
     service_tier: str | None = None
-    logprobs: bool = False
-    top_logprobs: int = 0
+    logprobs = False
+    top_logprobs = 0
     usage: Usage | None = None  # token counts that replace those below
     pacing: PacingRule | None = None  # of a stream, over the server's
+
+    def __init__(self, id: str, created: int, model: str, prompt_tokens: int, choices: list[Choice]) -> None:
+        self.id = id
+        self.created = created  # Unix seconds
+        self.model = model
+        self.prompt_tokens = prompt_tokens
+        self.choices = choices
 
     def spent(self) -> tuple[int, int]:
         """Tokens of all choices, and how many of them were reasoning; what the reply says of them counts more."""

@@ -151,6 +151,7 @@ class Egress:
 
 
 async def _within(seconds: float, call: Awaitable[Answer]) -> Answer:
+    await Clock.turn()  # a time limit wants a task
     try:
         async with asyncio.timeout(seconds):
             return await call

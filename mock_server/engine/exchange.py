@@ -27,6 +27,8 @@ class Exchange:
     operation: Operation | None = None
     params: Mapping[str, str] = MappingProxyType({})
     call: Any = None  # what the domains may use; made by the world, which the engine does not know
+    body: bytes | None = None  # of the request, where it came whole with its head, until it is read
+    wrapped = False  # whether something wants to see the body as it is read
     receive: Receive | None = None  # for operations that read their body themselves
     wire: Any = None  # a fault's, between it and the connection, while it runs
     keyed: Keyed | None = None  # its Idempotency-Key

@@ -12,6 +12,8 @@ from mock_server.engine.exchange import Exchange
 
 FRAME_CAP = 4 * 1024  # bytes kept of a frame
 TEED = FRAME_CAP + MAX_KEY_BYTES  # kept until the masks are on, so that no key is cut in two at the cap
+ARRIVED = "mock.arrived"  # in the scope: gives a message that has arrived already, or None
+Arrived = Callable[[], Message | None]
 NO_CODE, DROPPED, GOING_AWAY = 1005, 1006, 1012
 
 
@@ -97,6 +99,7 @@ class SocketTee:
     """Copies what goes over a socket into its exchange, within the caps."""
 
     __slots__ = (
+        "_arrived",
         "_receive",
         "_received",
         "_send",
@@ -114,9 +117,22 @@ class SocketTee:
         self.started = self.finished = self.left = False
         self.frames = Frames()
         self._received, self._sent = self.frames.received.add, self.frames.sent.add
+        self._arrived: Arrived | None = None
+
+    def watch(self, scope: Scope) -> None:
+        """What has arrived already is seen here, too."""
+        if ARRIVED in scope:
+            self._arrived, scope[ARRIVED] = scope[ARRIVED], self.arrived
+
+    def arrived(self) -> Message | None:
+        assert self._arrived is not None
+        message = self._arrived()
+        return None if message is None else self._noted(message)
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        return self._noted(await self._receive())
+
+    def _noted(self, message: Message) -> Message:
         kind = message["type"]
         if kind == "websocket.receive":
             text = message.get("text")

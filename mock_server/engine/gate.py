@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.base.states import refusal
 from mock_server.engine.accounts import Accounts, bearer_key, signed_key
 from mock_server.engine.answers import Instead, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.faults.table import HEADER, Faults
+from mock_server.engine.frames import ARRIVED
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.limits import Limits
@@ -85,6 +87,7 @@ class Gate:
                 wire = exchange.wire = self._faults.arm(exchange, scope, receive, send, faulty)
                 if wire is not None:
                     receive, send = wire.receive, wire.send
+                    scope.pop(ARRIVED, None)  # everything passes the fault
                     if (instead := wire.instead()) is not None:
                         await _take_in(exchange, arriving)
                         await instead(scope, receive, send)
@@ -111,13 +114,17 @@ class Gate:
                 receive = _bounded(receive, limit)
             elif length is not None and int(length) > limit:
                 raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
+            exchange.wrapped = receive is not arriving
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
             answer = None
             if self._lean and operation.handler is not None:
                 answer = await operation.handler(scope, receive, send)
             else:
+                await Clock.turn()  # FastAPI asks which task it is in
                 await self._app(scope, receive, send)
+            if exchange.wire is not None and exchange.wire.fired is None:  # no fault came of it after all
+                send = exchange.wire.beneath
             if send is leaving:
                 return answer
             if answer is not None:
@@ -133,6 +140,8 @@ class Gate:
             if exchange.account is not None and not exchange.request_size:
                 await _take_in(exchange, arriving)
             answer = of_error(error, dialect)
+            if self._limits.on and send is leaving and exchange.account is not None and error.status != 401:
+                send = self._limits.telling(exchange, send)
             if send is leaving:
                 return answer
             await answer(scope, receive, send)

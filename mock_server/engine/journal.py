@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mock_server.base.clock import Machine, iso
 from mock_server.base.errors import UnexpectedError
+from mock_server.base.ids import Ids
 from mock_server.engine.accounts import MAX_KEY_BYTES, Account
 from mock_server.engine.answers import Layer, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
@@ -76,12 +77,12 @@ class Ring:
 
 
 class Journal:
-    """ASGI layer. `name` gives an exchange's id from its account; `nobody` stands in where there is no account."""
+    """ASGI layer. `nobody` stands in where there is no account."""
 
     def __init__(
-        self, app: Layer, *, ring: Ring, machine: Machine, nobody: Account, name: Callable[[Account], str]
+        self, app: Layer, *, ring: Ring, machine: Machine, nobody: Account, ids: Ids
     ) -> None:
-        self._app, self._ring, self._machine, self._nobody, self._name = app, ring, machine, nobody, name
+        self._app, self._ring, self._machine, self._nobody, self._ids = app, ring, machine, nobody, ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = scope["type"] == "websocket"
@@ -94,9 +95,14 @@ class Journal:
             self._machine.monotonic(),
         )
         scope["mock.exchange"] = exchange
+        connection = scope.get("mock.connection")
         if socket:
             self._ring.open.add(exchange)
+        elif connection is not None and (body := connection.whole(scope)) is not None:
+            exchange.body, exchange.request_body, exchange.request_size = body, body[:TEED], len(body)
         tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp)
+        if isinstance(tee, SocketTee):
+            tee.watch(scope)
         try:
             answer = await self._app(scope, tee.receive, tee.send)
             if answer is not None:
@@ -104,8 +110,8 @@ class Journal:
             exchange.ended = exchange.ended or ("client_left" if tee.left and not tee.finished else "complete")
         except asyncio.CancelledError:
             exchange.ended = "stopped"
-            if not tee.started and "mock.hang_up" in scope:
-                scope["mock.hang_up"]()  # uvicorn would answer with a 500 of its own
+            if not tee.started and connection is not None:
+                connection.hang_up()  # uvicorn would answer with a 500 of its own
             raise
         except Exception as error:
             exchange.ended = "crashed"
@@ -126,7 +132,7 @@ class Journal:
     def _stamp(self, exchange: Exchange) -> str:
         """The exchange's id, which is also its x-request-id: counted per account, so that runs repeat."""
         if not exchange.id:
-            exchange.id = self._name(exchange.account or self._nobody)
+            exchange.id = (exchange.account or self._nobody).serial(self._ids, "request")
         return exchange.id
 
 
@@ -140,8 +146,11 @@ class _Tee:
         self.started = self.finished = self.left = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
         exchange = self.exchange
+        if exchange.body is not None:
+            body, exchange.body = exchange.body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        message = await self._receive()
         kind = message["type"]
         if kind == "http.request":
             body = message.get("body", b"")
@@ -163,7 +172,8 @@ class _Tee:
         exchange.status, exchange.response_headers = answer.status_code, headers
         exchange.response_size, exchange.response_body = len(body), bytes(body[:TEED])
         self.started = self.finished = True
-        if "mock.respond" not in scope or not scope["mock.respond"](scope, answer.status_code, headers, body):
+        connection = scope.get("mock.connection")
+        if connection is None or not connection.respond(scope, answer.status_code, headers, body):
             await self._send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
             await self._send({"type": "http.response.body", "body": body})
 

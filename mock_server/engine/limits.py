@@ -176,6 +176,13 @@ class Limits:
                 bucket.take(1)
         return partial(_tell, send, account, buckets)
 
+    def telling(self, exchange: Exchange, send: Send) -> Send:
+        """A `send` that tells the headers with an answer that was not counted, since something else refused it first."""
+        account = exchange.account
+        assert account is not None
+        buckets = self._concerned(account, exchange, account.timeline.now())
+        return partial(_tell, send, account, buckets) if buckets else send
+
     def spend(self, exchange: Exchange, tokens: int) -> None:
         """Take what a chat came to from the buckets that count tokens."""
         assert exchange.account is not None
@@ -203,7 +210,8 @@ class Limits:
 
     def _concerned(self, account: Account, exchange: Exchange, now: float) -> list[Bucket]:
         operation = exchange.operation
-        assert operation is not None
+        if operation is None:  # of an unknown path: what is for all operations
+            return [b for b in self._all(account, now) if not b.limit.tokens and b.limit.operation is None]
         return [
             bucket
             for bucket in self._all(account, now)

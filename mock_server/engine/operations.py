@@ -51,7 +51,8 @@ class Operations:
         for operation in operations:
             assert operation.id not in self.all, f"two operations named {operation.id}"
             self.all[operation.id] = operation
-            self._exact[operation.kind, operation.method, operation.path] = operation
+            if "{" not in operation.path:
+                self._exact[operation.kind, operation.method, operation.path] = operation
             node = self._root
             for segment in operation.path.split("/"):
                 node.folder = node.folder or operation.path.endswith(":path}")
@@ -68,7 +69,7 @@ class Operations:
     def find(self, kind: Kind, method: str, path: str, raw_path: bytes) -> tuple[Operation, dict[str, str]]:
         """The operation and its decoded path parameters. Raises NotFound or MethodNotAllowed."""
         operation = self._exact.get((kind, method, path))
-        if operation is not None and "{" not in path:
+        if operation is not None:
             return operation, {}
         # The raw path, so that an encoded slash stays inside its segment.
         found = self._walk(raw_path.decode("latin-1").split("/"))

@@ -52,6 +52,12 @@ def _compiled(regex: str) -> Callable[[Any], bool]:
         raise ValueError(f"the regular expression cannot be read: {reason.strip().rstrip('.')}") from None
 
 
+def finder(regex: str) -> Callable[[str], bool]:
+    """What tells whether a checked regular expression is found in a text's first 16,384 characters."""
+    fits = _compiled(regex)
+    return lambda text: fits(text[:SEARCHED])
+
+
 def found(regex: str, text: str) -> bool:
     """Whether a checked regular expression is found in the text's first 16,384 characters."""
     return _compiled(regex)(text[:SEARCHED])

@@ -9,7 +9,8 @@ from mock_server.base.errors import BadRequest
 from mock_server.base.jobs import KINDS, Kind
 from mock_server.base.plan import Plan
 from mock_server.engine.exchange import Exchange
-from mock_server.engine.replies import FixtureError, read_yaml
+from mock_server.engine.replies import FixtureError
+from mock_server.engine.replies.files import read_marked
 
 HEADER = b"x-mock-plan"
 FILE = "plans.yaml"
@@ -122,13 +123,15 @@ class Plans:
 
 def _read(path: Path) -> dict[str, str]:
     """The plans of one file: a mapping of kinds to plans. Raises FixtureError."""
-    value = read_yaml(path)
+    marked = read_marked(path)
+    value = marked.value
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(v, str) for pair in value.items() for v in pair):
         raise FixtureError("expected kinds of jobs with their plans, such as fine_tuning: failed", path, 1)
-    try:
-        check(value)
-    except ValueError as error:
-        raise FixtureError(str(error), path) from None
+    for name, text in value.items():
+        try:
+            check({name: text})
+        except ValueError as error:
+            raise FixtureError(str(error), path, marked.line([name])) from None
     return value

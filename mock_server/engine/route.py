@@ -30,6 +30,7 @@ from mock_server.engine.exchange import Exchange
 BOUNDS = frozenset({"greater_than_equal", "greater_than", "less_than_equal", "less_than"})
 # How pydantic calls a type that has bounds, where it is one of several.
 BOUNDED = re.compile(r"(?:list\[)*constrained-(?:str|int|float)\]*")
+REMEMBERED, MOST_REMEMBERED = 4096, 256  # bytes of a body whose value is kept, and how many of an operation
 Endpoint = Callable[..., Awaitable[Any]]
 
 
@@ -173,22 +174,33 @@ class _Body:
         kind: Any = Annotated[annotation, *field.field_info.metadata, None]
         self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
         self._validate = self._adapter.validator.validate_json
+        # The same bytes are the same value for ever, where nobody can change it.
+        self._remembers = isinstance(annotation, type) and annotation.model_config.get("frozen", False)
+        self._known: dict[bytes, Any] = {}
 
     async def read(self, receive: Receive, issues: list[Any], call: Guard) -> Any:
         """The validated body; what is wrong with it goes to `issues`."""
-        message = await receive()
-        body = message.get("body", b"")
-        if message.get("more_body", False) or message["type"] != "http.request":
-            body = await _read_on(message, receive)
+        exchange = call.exchange
+        if exchange.body is not None and not exchange.wrapped:
+            body, exchange.body = exchange.body, None
+        else:
+            body = await _read_on(receive)
         if not body:
             if self._required and not call.quirk("requests_mended"):
                 issues.append({"loc": ("body",), "msg": "Field required", "type": "missing"})
                 return None
             if not self._required:
                 return self._default()
-        _check_content_type(call.exchange, body)
+        _check_content_type(exchange, body)
+        if (known := self._known.get(body)) is not None:
+            return known
         try:
-            return self._validate(body or b"{}")
+            value = self._validate(body or b"{}")
+            if self._remembers and len(body) <= REMEMBERED:
+                if len(self._known) == MOST_REMEMBERED:
+                    self._known.clear()
+                self._known[body] = value
+            return value
         except ValidationError as error:
             if error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == "json_invalid":
                 raise InvalidJson from None
@@ -242,14 +254,13 @@ def _is_plain(field: Any) -> bool:
     return field.field_info.annotation is str and not field.field_info.metadata
 
 
-async def _read_on(message: Message, receive: Receive) -> bytes:
-    """The rest of a body that comes in several messages."""
+async def _read_on(receive: Receive) -> bytes:
+    """A body that comes in one message or several."""
     parts: list[bytes] = []
-    while message["type"] == "http.request":
+    while (message := await receive())["type"] == "http.request":
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
-        message = await receive()
     raise ClientDisconnect
 
 

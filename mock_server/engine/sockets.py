@@ -18,6 +18,7 @@ from mock_server.base.clock import Clock, Timeline
 from mock_server.base.errors import ApiError, UpgradeRequired
 from mock_server.engine.answers import empty
 from mock_server.engine.exchange import Exchange
+from mock_server.engine.frames import ARRIVED, Arrived
 
 NORMAL, BROKEN = 1000, 1011  # close codes
 LONGEST_WAIT = 3600.0  # seconds of the machine's time, after which the clock is looked at again
@@ -88,7 +89,8 @@ class Pump:
 
     def __init__(self, session: Session, clock: Clock, timeline: Timeline) -> None:
         self._session, self._clock, self._timeline = session, clock, timeline
-        self._turn = asyncio.Lock()
+        self._free = asyncio.Event()  # nothing is being done that the session asked for
+        self._free.set()
         self._changed = asyncio.Event()  # the time was moved, or the session is due earlier
         self._armed = math.inf  # the instant that the timekeeper waits for
         self._timekeeper: asyncio.Task[None] | None = None
@@ -96,8 +98,12 @@ class Pump:
         self._over = False  # the session has closed the socket
         self._broken: Exception | None = None
 
-    async def __call__(self, receive: Receive, send: AsgiSend) -> None:
-        """Serve one socket, from its handshake to its end. What the session raises closes it with 1011, and is raised."""
+    async def __call__(self, receive: Receive, send: AsgiSend, arrived: Arrived | None = None) -> None:
+        """Serve one socket, from its handshake to its end. What the session raises closes it with 1011, and is raised.
+
+        `arrived` gives a message that `receive` would give without waiting, None where there is none: where there is much
+        to read, waiting for what is there takes longer than what is done with it.
+        """
         self._send = send
         if (await receive())["type"] != "websocket.connect":
             return
@@ -106,7 +112,7 @@ class Pump:
         except OSError:
             return  # left during the handshake
         try:
-            await self._converse(receive)
+            await self._converse(receive, arrived or _nothing)
         except Exception as error:
             await self._break(error)
         finally:
@@ -114,19 +120,32 @@ class Pump:
         if self._broken is not None:
             raise self._broken
 
-    async def _converse(self, receive: Receive) -> None:
-        session, now, turn = self._session, self._timeline.now, self._turn
-        await self._do(session.opened(now()))
-        self._arm()
+    async def _converse(self, receive: Receive, arrived: Arrived) -> None:
+        session, free = self._session, self._free
+        now = self._timeline.now()
+        await self._do(session.opened(now))
         while not self._over:
-            message = await receive()
+            message = arrived()
+            if message is None:
+                self._arm()
+                message = await receive()
+                now = self._timeline.now()
             if message["type"] != "websocket.receive":
                 return
+            while not free.is_set():
+                await free.wait()
             data = message.get("text")
-            async with turn:
-                if not self._over:
-                    await self._do(session.feed(message["bytes"] if data is None else data, now()))
-            self._arm()
+            if not self._over and (outs := session.feed(message["bytes"] if data is None else data, now)):
+                await self._do_alone(outs)
+                now = self._timeline.now()
+
+    async def _do_alone(self, outs: Iterable[Out]) -> None:
+        """Neither a frame nor the time reaches the session meanwhile."""
+        self._free.clear()
+        try:
+            await self._do(outs)
+        finally:
+            self._free.set()
 
     async def _do(self, outs: Iterable[Out]) -> None:
         for out in outs:
@@ -180,10 +199,11 @@ class Pump:
             self._timeline.unwatch(self._changed)
 
     async def _tick(self) -> None:
-        async with self._turn:
-            due, now = self._session.due(), self._timeline.now()
-            if due is not None and due <= now + SAME and not self._over:  # a frame may have come first
-                await self._do(self._session.tick(max(now, due)))
+        while not self._free.is_set():
+            await self._free.wait()
+        due, now = self._session.due(), self._timeline.now()
+        if due is not None and due <= now + SAME and not self._over:  # a frame may have come first
+            await self._do_alone(self._session.tick(max(now, due)))
         await self._clock.turn()
 
     async def _break(self, error: Exception) -> None:
@@ -198,6 +218,10 @@ class Pump:
             with suppress(asyncio.CancelledError):
                 await self._timekeeper
         await self._do(self._session.closed(self._timeline.now()))
+
+
+def _nothing() -> None:
+    """What `arrived` is of a connection that cannot tell."""
 
 
 async def _result(work: Work) -> Any:
@@ -226,7 +250,7 @@ class SocketRoute(APIWebSocketRoute):
         async def lean(scope: Scope, receive: Receive, send: AsgiSend) -> None:
             exchange: Exchange = scope["mock.exchange"]
             caller: Caller = exchange.call
-            await caller.pump(begin(caller))(receive, send)
+            await caller.pump(begin(caller))(receive, send, scope.get(ARRIVED))
 
         async def endpoint(websocket: WebSocket) -> None:
             await lean(websocket.scope, websocket.receive, websocket.send)

@@ -1,11 +1,14 @@
 """YAML (or JSON) files that remember on which line each of their values stands, for messages that say where."""
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 16 * 1024 * 1024
+SURROGATE = re.compile(rb"\\u[dD][89abABcdefCDEF][0-9a-fA-F]{2}")
 
 
 class YamlError(ValueError):
@@ -40,25 +43,59 @@ def read(path: Path) -> Marked:
     """Read one file. Raises YamlError."""
     import yaml
 
+    kind = "JSON" if path.suffix == ".json" else "YAML"
     try:
         if path.stat().st_size > MOST_BYTES:
             raise YamlError(f"{path}: the file is larger than {MOST_BYTES} bytes.")
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_bytes())
+        data = path.read_bytes()
+        value = json.loads(data, parse_constant=_refuse) if kind == "JSON" else None
+        # YAML has no surrogate pairs, which JSON writes an emoji with: for the lines any character will do.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(
+            SURROGATE.sub(rb"\\u002e", data) if kind == "JSON" else data
+        )
         try:
             node = loader.get_single_node()
-            return Marked(path, None if node is None else loader.construct_document(node), node)
+            _check_keys(path, node)
+            if kind == "YAML" and node is not None:
+                value = loader.construct_document(node)
+            return Marked(path, value, node)
         finally:
             loader.dispose()
     except OSError as error:
         raise YamlError(f"{path}: it cannot be read: {error.strerror}.") from None
+    except json.JSONDecodeError as error:
+        raise YamlError(f"{path}:{error.lineno}: this is no JSON: {error.msg}.") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark is not None else ""
-        raise YamlError(f"{path}{line}: this is no YAML: {error.problem or error.context}.") from None
+        raise YamlError(f"{path}{line}: this is no {kind}: {error.problem or error.context}.") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, YamlError):
             raise
-        raise YamlError(f"{path}: this is no YAML: {' '.join(str(error).split())[:200]}.") from None
+        raise YamlError(f"{path}: this is no {kind}: {' '.join(str(error).split())[:200]}.") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _check_keys(path: Path, root: Any) -> None:
+    """Raises YamlError where a mapping has a key twice: YAML would let the last one win without a word."""
+    left, seen = [root], set[int]()
+    while left:
+        node = left.pop()
+        if node is None or node.id == "scalar" or id(node) in seen:  # an alias may lead back to where it came from
+            continue
+        seen.add(id(node))
+        if node.id == "sequence":
+            left += node.value
+            continue
+        keys = set()
+        for key, value in node.value:
+            if key.id == "scalar" and key.value in keys and key.value != "<<":
+                raise YamlError(f"{path}:{key.start_mark.line + 1}: {key.value[:40]!r} is here twice.")
+            keys.add(key.value if key.id == "scalar" else None)
+            left.append(value)
 
 
 def _child(node: Any, part: str | int) -> tuple[Any, Any]:

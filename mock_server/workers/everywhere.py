@@ -1,6 +1,7 @@
 """The outermost ASGI layer of a worker: on the first one, an admin call without a key is carried out on all of them."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -21,6 +22,8 @@ LARGEST = 16 * 1024 * 1024  # bytes of an admin call's body that all workers get
 class Everywhere:
     """Calls that concern one worker pass by. What comes from the first worker is done, and its clock taken over."""
 
+    prompt = App.prompt
+
     def __init__(self, app: App, siblings: Siblings) -> None:
         self._app, self._siblings = app, siblings
         self._place = siblings.place
@@ -29,10 +32,14 @@ class Everywhere:
     def stopping(self) -> None:
         self._app.stopping()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http" or not scope["path"].startswith("/_mock"):
-            await self._app(scope, receive, send)
-        elif "mock.sibling" in scope:
+            return self._app(scope, receive, send)
+        return self._admin(scope, receive, send)
+
+    async def _admin(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app.world.clock.turn()
+        if "mock.sibling" in scope:
             await self._for_sibling(scope, receive, send)
         elif (spread := self._spread(scope)) is None:
             await self._app(scope, receive, send)

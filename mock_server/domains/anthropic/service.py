@@ -17,7 +17,7 @@ def create(call: Call, request: MessagesRequest) -> Answer:
     # Without being asked for, thoughts are kept to the model.
     ask.thinks = request.thinking is not None and request.thinking.type != "disabled"
     ask.schema = request.schema_wanted()
-    ask.shape = "" if ask.schema is None else "json_schema"
+    ask.response_format = "" if ask.schema is None else "json_schema"
     completion = chat.say(call, ask, "msg_")
     signature = call.hex("thoughts") if completion.choices[0].reasoning else ""
     return Answer(completion, signature)

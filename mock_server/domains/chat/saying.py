@@ -30,26 +30,24 @@ def say(call: Call, ask: Ask, prefix: str, quoted: str | None = None) -> Complet
     """
     if call.quirk("unknown_model_refused") and not models.knows(call, ask.model):
         raise BadRequest(f"The model '{ask.model}' does not exist.", source={"pointer": "/model"})
-    chosen, view = call.choose(
-        ask.model, ask.user_text, ask.system_text, required=True, request=ask.body, turn=ask.turn, domain=DOMAIN,
-        tool_result=ask.tool_result, tools=[f.name for f in ask.functions] if ask.functions else (),
-        response_format=ask.shape, schema_name=ask.schema_name, metadata=ask.metadata,
-    )  # fmt: skip
+    chosen = call.consult(ask, DOMAIN, required=True)
     reply = chosen.reply if chosen else None
     if quoted is not None and (chosen is None or (chosen.shipped and chosen.id == SHIPPED)):
         reply, call.exchange.reply = None, "retrieval"
     else:
         quoted = None
-    completion = Completion(f"{prefix}{call.hex('chat')}", int(call.exchange.at), ask.model, ask.prompt_tokens)
-    reasoning = _reasoning(call, ask, reply, view)
+    reasoning = _reasoning(call, ask, reply)
+    choices = []
     for index in range(ask.count):
-        choice = _choice(call, ask, reply, view, index, quoted)
-        choice.reasoning = reasoning
+        choice = _choice(call, ask, reply, index, quoted)
+        if reasoning:
+            choice.reasoning = reasoning
         if ask.cap is not None:
             _cap(choice, ask.cap)
-        completion.choices.append(choice)
+        choices.append(choice)
+    completion = Completion(prefix + call.hex("chat"), int(call.exchange.at), ask.model, ask.prompt_tokens, choices)
     if chosen is not None and not chosen.shipped:
-        _override(completion, chosen, view)
+        _override(completion, chosen, ask)
     if call.world.limits.on:
         call.spend(completion.prompt_tokens + completion.spent()[0])
     return completion
@@ -68,47 +66,49 @@ def _override(completion: Completion, chosen: Chosen, view: View) -> None:
             choice.finish_reason = reply.finish_reason
 
 
-def _choice(call: Call, ask: Ask, reply: Reply | None, view: View, index: int, quoted: str | None) -> Choice:
+def _choice(call: Call, ask: Ask, reply: Reply | None, index: int, quoted: str | None) -> Choice:
     if ask.forced is not None:
-        return _forced(call, ask, ask.forced, reply, view, index)
+        return _forced(call, ask, ask.forced, reply, index)
     choice = Choice(index)
     if reply is not None:
         if reply.tool_calls is not None and not ask.barred:
-            choice = _calls(call, ask, index, reply.tool_calls, view)
+            choice = _calls(call, ask, index, reply.tool_calls)
             if reply.text is None and not reply.has_json():
                 return choice
         elif reply.refusal is not None:
-            choice.refusal = tokenize(fill(reply.refusal, view))
+            choice.refusal = tokenize(fill(reply.refusal, ask))
             return choice
-    text = quoted if quoted is not None else _text(call, ask, reply, view, index)
+    text = quoted if quoted is not None else _text(call, ask, reply, index)
     if ask.stop:
         text, choice.stopped_by = _stopped(text, ask.stop)
     choice.tokens = tokenize(text)
     return choice
 
 
-def _forced(call: Call, ask: Ask, called: Offered, reply: Reply | None, view: View, index: int) -> Choice:
+def _forced(call: Call, ask: Ask, called: Offered, reply: Reply | None, index: int) -> Choice:
     """A call that must be: as the reply has it, else with arguments that fit."""
     scripted = (reply.tool_calls if reply is not None else None) or ()
-    if named := [tool for tool in scripted if fill(tool.name, view) == called.name]:
-        return _calls(call, ask, index, named[:1], view)
+    if named := [tool for tool in scripted if fill(tool.name, ask) == called.name]:
+        return _calls(call, ask, index, named[:1])
     arguments = _fitting(call, ask, called.schema or {"type": "object"}, index)
     return _called(index, [(f"{ask.call_prefix}{call.uuid('tool_call')}", called.name, arguments)])
 
 
-def _calls(call: Call, ask: Ask, index: int, scripted: Sequence[ToolCall], view: View) -> Choice:
+def _calls(call: Call, ask: Ask, index: int, scripted: Sequence[ToolCall]) -> Choice:
     """The calls of a script, its templates filled in. Arguments that are a text go out as they stand."""
     calls = []
     for tool in scripted:
-        id = f"{ask.call_prefix}{call.uuid('tool_call')}" if tool.id is None else fill(tool.id, view)
+        id = f"{ask.call_prefix}{call.uuid('tool_call')}" if tool.id is None else fill(tool.id, ask)
         arguments = tool.arguments
-        shown = fill(arguments, view) if isinstance(arguments, str) else _json(fill_all(arguments, view))
-        calls.append((id, fill(tool.name, view), shown))
+        shown = fill(arguments, ask) if isinstance(arguments, str) else _json(fill_all(arguments, ask))
+        calls.append((id, fill(tool.name, ask), shown))
     return _called(index, calls)
 
 
 def _called(index: int, calls: Sequence[tuple[str, str, str]]) -> Choice:
-    return Choice(index, tool_calls=calls, finish_reason="tool_calls")
+    choice = Choice(index)
+    choice.tool_calls, choice.finish_reason = calls, "tool_calls"
+    return choice
 
 
 def _fitting(call: Call, ask: Ask, schema: dict[str, Any], index: int) -> str:
@@ -151,20 +151,20 @@ def _variant(call: Call, seed: int | None, index: int) -> int:
     return int(call.world.ids.draw("", "chat seed", str(seed)) * 1024) + index
 
 
-def _text(call: Call, ask: Ask, reply: Reply | None, view: View, index: int) -> str:
-    variant = _variant(call, ask.seed, index)
+def _text(call: Call, ask: Ask, reply: Reply | None, index: int) -> str:
+    variant = index if ask.seed is None else _variant(call, ask.seed, index)
     if reply is not None and reply.has_json():
-        return _json(fill_all(reply.json_value, view))
-    if reply is not None and reply.text is not None and view.chosen is not None and not view.chosen.shipped:
-        return _canned(reply, view, variant)  # the user's own words, whatever shape was asked for
+        return _json(fill_all(reply.json_value, ask))
+    if reply is not None and reply.text is not None and ask.chosen is not None and not ask.chosen.shipped:
+        return _canned(reply, ask, variant)  # the user's own words, whatever shape was asked for
     if ask.options:
         return ask.options[variant % len(ask.options)]
     if ask.schema is not None:
         return _fitting(call, ask, ask.schema, index)
     if ask.regex is not None:
         return _matching(ask.regex, variant)
-    text = _canned(reply, view, variant)
-    if ask.shape == "json_object" and not _is_json_object(text):
+    text = _canned(reply, ask, variant)
+    if ask.response_format == "json_object" and not _is_json_object(text):
         return _json({"reply": text})
     return text
 
@@ -203,9 +203,11 @@ def _canned(reply: Reply | None, view: View, variant: int) -> str:
     texts: str | list[str] = DEFAULT if reply is None or reply.text is None else reply.text
     if isinstance(texts, str):
         texts = [texts]
+    if variant < len(texts):
+        return fill(texts[variant], view)
     lap, place = divmod(variant, len(texts))
     text = fill(texts[place], view)
-    return f"{text} (variation {lap + 1})" if lap else text
+    return f"{text} (variation {lap + 1})"
 
 
 def _is_json_object(text: str) -> bool:
@@ -232,10 +234,10 @@ def _cap(choice: Choice, cap: int) -> None:
     choice.finish_reason = "length"
 
 
-def _reasoning(call: Call, ask: Ask, reply: Reply | None, view: View) -> Sequence[str]:
+def _reasoning(call: Call, ask: Ask, reply: Reply | None) -> Sequence[str]:
     """The reply's thoughts, or those of a reasoning model, unless they are switched off."""
     if ask.thinks is False:
         return []
     if reply is not None and reply.reasoning is not None:
-        return tokenize(fill(reply.reasoning, view))
+        return tokenize(fill(reply.reasoning, ask))
     return tokenize(THOUGHTS) if ask.thinks or models.reasons(call, ask.model) else []

@@ -42,77 +42,83 @@ async def consult(call: Call, request: ChatRequest) -> str | None:
 
 def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> Completion:
     """The completion of a request; `consulted` takes the place of the shipped default reply. Raises Invalid and BadRequest."""
-    functions = request.functions() if request.tools else []
-    _check(call, request, functions)
-    user_text, system_text, turn, prompt_tokens = _read_prompt(request, functions)
-    ask = Ask(request.model, user_text, system_text, turn, prompt_tokens, request)
-    if request.messages[-1].role == "tool":
-        ask.tool_result = _tool_result(request.messages)
-    if functions:
-        ask.functions = [Offered(f.name, f.parameters) for f in functions]
-        ask.forced = _forced_function(request, ask.functions)
-    ask.barred = request.tool_choice == "none"
-    if request.response_format is not None:
-        shape = request.response_format
-        ask.shape, ask.schema_name, ask.schema = shape.type, shape.name(), shape.wanted()
-    if request.guided_json is not None:
-        ask.schema = request.guided_json
-    ask.options, ask.regex = request.guided_choice, request.guided_regex
-    ask.count, ask.seed, ask.cap, ask.stop = int(request.n or 1), request.seed, request.cap(), request.stop
-    if request.enable_thinking is False or request.reasoning_effort == "none":
-        ask.thinks = False
+    lenient = call.quirk("requests_mended")
+    asked = request.asked.get(lenient)
+    if asked is None:
+        asked = request.asked[lenient] = _asked(request, lenient)
+    ask = asked.again()
+    if ask.functions:
+        _check_cap(call, request)
     completion = say(call, ask, "chatcmpl-", consulted)
     completion.fingerprint, completion.service_tier = FINGERPRINT, request.service_tier
-    completion.logprobs, completion.top_logprobs = bool(request.logprobs), request.top_logprobs or 0
+    if request.logprobs:
+        completion.logprobs, completion.top_logprobs = True, request.top_logprobs or 0
     return completion
 
 
-def _check(call: Call, request: ChatRequest, functions: Sequence[Function]) -> None:
-    if not call.quirk("requests_mended"):
-        _check_body(request, functions)
-    if functions and request.cap() is not None and request.model not in TAKES_CAP_WITH_TOOLS:
+def _asked(request: ChatRequest, lenient: bool) -> Ask:
+    """What a request asks: the same whenever it comes. Raises Invalid and BadRequest."""
+    functions = request.functions() if request.tools else []
+    ask = _read_prompt(request, lenient)
+    if functions:
+        ask.prompt_tokens += sum([count_prompt(function.model_dump_json()) for function in functions])
+        ask.offer([Offered(f.name, f.parameters) for f in functions])
+    if request.tool_choice is not None:
+        if not lenient:
+            _check_choice(request.tool_choice, functions)
+        ask.forced, ask.barred = _forced_function(request, ask.functions), request.tool_choice == "none"
+    if request.messages[-1].role == "tool":
+        ask.tool_result = _tool_result(request.messages)
+    if request.response_format is not None:
+        shape = request.response_format
+        ask.response_format, ask.schema_name, ask.schema = shape.type, shape.name(), shape.wanted()
+    if request.guided_json is not None:
+        ask.schema = request.guided_json
+    ask.options, ask.regex = request.guided_choice, request.guided_regex
+    ask.seed, ask.cap, ask.stop = request.seed, request.cap(), request.stop
+    if request.n is not None:
+        ask.count = int(request.n)
+    if request.enable_thinking is False or request.reasoning_effort == "none":
+        ask.thinks = False
+    return ask
+
+
+def _check_cap(call: Call, request: ChatRequest) -> None:
+    if request.cap() is not None and request.model not in TAKES_CAP_WITH_TOOLS:
         if call.quirk("max_tokens_with_tools_refused"):
             raise BadRequest(
                 "max_completion_tokens (formerly max_tokens) and function tools cannot be used in the same request."
             )
 
 
-def _check_body(request: ChatRequest, functions: Sequence[Function]) -> None:
-    for i, message in enumerate(request.messages):
-        if message.content is None and message.role != "assistant":
-            raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
-    choice = request.tool_choice
-    if choice is None:
-        return
+def _check_choice(choice: str | NamedTool, functions: Sequence[Function]) -> None:
     if isinstance(choice, NamedTool) and choice.function.name not in {f.name for f in functions}:
         raise BadRequest(f"tool_choice names the function '{choice.function.name}', which is not among tools.")
     if choice == "required" and not functions:
         raise BadRequest("tool_choice is 'required', but tools names no function.")
 
 
-def _read_prompt(request: ChatRequest, functions: Sequence[Function]) -> tuple[str, str, int, int]:
-    """The last user text, the last system text, how many texts the user sent, and the tokens of all that was sent."""
+def _read_prompt(request: ChatRequest, lenient: bool) -> Ask:
+    """What the messages ask, and how many tokens they are. Raises Invalid for one without content, and for a NUL."""
     user_text = system_text = ""
     tokens = turn = 0
     for i, message in enumerate(request.messages):
-        text = message.text()
+        content, role = message.content, message.role
+        if content is None and role != "assistant" and not lenient:
+            raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
+        text = content if type(content) is str else message.text()
         if "\0" in text:
             raise Invalid([Issue(("body", "messages", i, "content"), "Value error, a text holds no NUL")])
         tokens += PER_MESSAGE + count_prompt(text)
         if message.tool_calls:
             called = [c.function for c in message.tool_calls if c.function]
-            tokens += sum(count_prompt(function.name + function.arguments) for function in called)
-        if message.role == "user":
+            tokens += sum([count_prompt(function.name + function.arguments) for function in called])
+        if role == "user":
             user_text = text
             turn += 1
-        elif message.role == "system":
+        elif role == "system":
             system_text = text
-    return (
-        user_text,
-        system_text,
-        turn,
-        tokens + sum([count_prompt(function.model_dump_json()) for function in functions]),
-    )
+    return Ask(request.model, user_text, system_text, turn, tokens, request)
 
 
 def _tool_result(messages: Sequence[Message]) -> ToolResult:

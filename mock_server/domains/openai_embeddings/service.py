@@ -40,9 +40,11 @@ async def create(call: Call, request: EmbeddingsRequest) -> bytes:
     else:
         data = vectors.render(*arguments) if size <= AT_ONCE else await _beside(call, arguments)
     tokens = sum(count_tokens(text) if isinstance(text, str) else len(text) for text in inputs)
-    if scripted and (counted := scripted[0].reply.usage) is not None and counted.prompt_tokens is not None:
-        tokens = counted.prompt_tokens
-    usage = to_json({"prompt_tokens": tokens, "total_tokens": tokens})
+    total = tokens
+    if scripted and (told := scripted[0].reply.usage) is not None:
+        tokens = tokens if told.prompt_tokens is None else told.prompt_tokens
+        total = tokens if told.total_tokens is None else told.total_tokens
+    usage = to_json({"prompt_tokens": tokens, "total_tokens": total})
     return b'{"object":"list","data":[%s],"model":%s,"usage":%s}' % (data, to_json(request.model), usage)
 
 

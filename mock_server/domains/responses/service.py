@@ -18,7 +18,9 @@ def create(call: Call, request: ResponsesRequest) -> Answer:
     offered = functions(request, lenient=lenient)
     ask = prompt.ask(request.model, request, offered)
     ask.forced = forced(request, offered, lenient=lenient)
-    ask.barred, ask.metadata, ask.cap = request.tool_choice == "none", metadata, request.max_output_tokens
+    ask.barred, ask.cap = request.tool_choice == "none", request.max_output_tokens
+    if metadata:
+        ask.metadata = metadata
     if request.reasoning is not None and request.reasoning.effort == "none":
         ask.thinks = False
     _shape(ask, request)
@@ -32,7 +34,7 @@ def create(call: Call, request: ResponsesRequest) -> Answer:
 def _shape(ask: Ask, request: ResponsesRequest) -> None:
     wanted = request.wanted()
     if request.text is not None:
-        ask.shape, ask.schema_name = wanted.type, wanted.name
+        ask.response_format, ask.schema_name = wanted.type, wanted.name
     if wanted.type == "json_schema":
         ask.schema = wanted.schema_ or {"type": "object"}
 

@@ -46,13 +46,17 @@ class Writer:
     def _head(self, kind: str) -> dict[str, Any]:
         return {"type": kind} if self._style.frames_typed else {}
 
-    def transcript(self, text: str, *, final: bool, speech_final: bool = False, event: str = "") -> Send:
+    def transcript(
+        self, text: str, *, final: bool, speech_final: bool = False, event: str = "", confidence: float | None = None
+    ) -> Send:
+        """`confidence`: of a final one, the engine's own unless given."""
         frame = self._head("transcript")
         frame["transcript"] = f" {text}" if self._bare and text else text
         if self._bare or self._engine == "Cohere":
             frame["confidence"] = None
         else:
-            frame["confidence"] = SURE if final else GUESSED if self._style.interim_confidence_told else 0.0
+            sure = SURE if confidence is None else confidence
+            frame["confidence"] = sure if final else GUESSED if self._style.interim_confidence_told else 0.0
         frame["is_final"] = final
         if self._engine == "Deepgram":
             frame["speech_final"] = speech_final

@@ -8,11 +8,13 @@ from mock_server.audio.streams import Stream
 from mock_server.domains.audio import service as transcriptions
 from mock_server.domains.audio import transcripts
 from mock_server.domains.speech_to_text.parameters import Parameters
+from mock_server.domains.speech_to_text.scripts import Scripts
 from mock_server.domains.text_to_speech import service as speech
 from mock_server.world import Call
 
 SLICE = 16 * 1024  # bytes that are taken apart in one go
-AT_ONCE = 16 * 1024  # bytes of samples that are heard without the worker
+AT_ONCE = 32 * 1024  # bytes of samples that are heard without the worker
+FEW = 20  # utterances that are compared without it
 
 
 class Hearer:
@@ -24,6 +26,8 @@ class Hearer:
         self._found = transcripts.read(call.world)
         self._digest = hashlib.sha256()
         self._since = 0.0  # seconds of audio before what `named` is asked about
+        scripts = Scripts(call, asked)
+        self.scripted, self.strike = scripts.find, scripts.strike
         self.names = self._found.any  # whether recordings may be known by name: what they say is told when they end
 
     @property
@@ -58,7 +62,7 @@ class Hearer:
         world = self._call.world
         while self._ear.question:
             known = speech.known(world.store, self._call.account.id) if world.stored else []
-            if known:
+            if len(known) > FEW:
                 events += await world.worker.run(self._ear.answer, known, of=self._call.account.id)
             else:
                 events += self._ear.answer(known)

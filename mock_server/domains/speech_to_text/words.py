@@ -1,5 +1,6 @@
 """A transcript's text: what is taken out of it, how its key terms are written, and how much of it has been said."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -29,14 +30,33 @@ class Editor:
         return text
 
 
-def said(text: str, characters: float) -> list[int]:
-    """Where the words end that are whole after so many characters were spoken."""
-    ends: list[int] = []
-    spoken = 0
-    for found in WORD.finditer(text):
-        spoken += len(found[0])
-        if spoken > characters:
-            break
-        ends.append(found.end())
-        spoken += 1
-    return ends
+class Growth:
+    """A text while it is being said: where its words end, as they become whole. `told`: how many are."""
+
+    def __init__(self, source: str | None, text: str, told: int = 0) -> None:
+        """`source`: what it was made from, for whoever asks whether it is still that. The first `told` words are."""
+        self.source, self.text = source, text
+        self._words = WORD.finditer(text)
+        self._end = self._spoken = 0
+        self.told = told
+        self.next: float = 0  # characters said with which another word is whole
+        for _ in range(told + 1):
+            self._advance()
+
+    def _advance(self) -> None:
+        found = next(self._words, None)
+        if found is None:
+            self.next = math.inf
+            return
+        self._end = found.end()
+        self.next = self._spoken + len(found[0])
+        self._spoken = int(self.next) + 1
+
+    def until(self, characters: float) -> list[int]:
+        """Where the words end that have become whole with so many characters."""
+        ends: list[int] = []
+        while self.next <= characters and self.next < math.inf:
+            ends.append(self._end)
+            self.told += 1
+            self._advance()
+        return ends

@@ -117,14 +117,17 @@ def given(effect: Effect) -> Ready:
     return answer
 
 
-def event_body(event: Any, dialect: Dialect) -> bytes:
-    """The error event that ends a stream: both envelopes in one, so that clients of either find what they look for."""
-    if isinstance(event, dict):
-        return b"data: " + to_json(event) + b"\n\n"
-    failed = errors.UnexpectedError()
-    body = errors.render(failed, dialect if dialect != "s3" else "std")
-    told = {"message": failed.detail, "type": "server_error", "param": None, "code": failed.code}
-    return b"data: " + to_json({"error": told, **body}) + b"\n\n"
+def event_body(event: Any, dialect: Dialect, named: bool) -> bytes:
+    """The error event that ends a stream: both envelopes in one, so that clients of either find what they look for.
+
+    `named`: the stream's events have names; clients of such pass over one that has none.
+    """
+    if not isinstance(event, dict):
+        failed = errors.UnexpectedError()
+        body = errors.render(failed, dialect if dialect != "s3" else "std")
+        told = {"message": failed.detail, "type": "server_error", "param": None, "code": failed.code}
+        event = {**({"type": "error"} if named else {}), "error": told, **body}
+    return (b"event: error\n" if named else b"") + b"data: " + to_json(event) + b"\n\n"
 
 
 class Silence(Response):
@@ -141,7 +144,7 @@ class Silence(Response):
         try:
             if self._seconds is not None and await self._clock.sleep(self._timeline, self._seconds, until=left):
                 scope["mock.exchange"].ended = "cut"
-                scope["mock.hang_up"]()  # set by our uvicorn protocols, serve.py
+                scope["mock.connection"].hang_up()  # set by our uvicorn protocols, serve.py
             await left
         finally:
             left.cancel()

@@ -4,14 +4,18 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_serializer, model_validator
 
 LONGEST_WAIT = 24 * 3600.0  # seconds
 MOST_BODY = 1024 * 1024  # characters of a body that a rule gives
-MOMENT = re.compile(r"\s*(\d{1,9}|\d{1,5}\.\d{1,3})\s*(bytes?|chunks?|frames?|received|seconds?|s)\s*", re.IGNORECASE)
+UNITS = "bytes?|chunks?|frames?|received|seconds?|s"
+MOMENT = re.compile(rf"\s*(\d{{1,9}}|\d{{1,5}}\.\d{{1,3}})\s*({UNITS})\s*", re.IGNORECASE)
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,4000}")
-FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "x-mock-fault", "x-request-id"})
+# What frames an answer, or stands in it once whatever a rule says.
+FRAMING = frozenset(
+    {"content-length", "transfer-encoding", "connection", "upgrade", "date", "x-mock-fault", "x-request-id"}
+)
 RESERVED_CODES = (1004, 1005, 1006, 1015)  # close codes that no frame may carry
 
 
@@ -26,7 +30,12 @@ class Moment(BaseModel):
     def __str__(self) -> str:
         if self.unit == "headers":
             return "headers"
-        return f"{self.n:g} {self.unit if self.n != 1 or self.unit == 'received' else self.unit[:-1]}"
+        unit = self.unit if self.n != 1 or self.unit == "received" else self.unit[:-1]
+        return f"{self.n:.3f}".rstrip("0").rstrip(".") + f" {unit}"
+
+    @model_serializer
+    def _as_written(self) -> str:
+        return str(self)
 
 
 def _moment(value: Any) -> Any:
@@ -78,11 +87,37 @@ def _code(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _number(value: Any) -> Any:
+    """A number that was written as one: as the schema says, and as no typo is."""
+    if isinstance(value, (str, bool)):
+        raise ValueError(f"it is a number, not {value!r:.40}")
+    return value
+
+
+def _flag(value: Any) -> Any:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError(f"it is true or left out, not {value!r:.40}")
+    return value
+
+
+def _any_case(pattern: str) -> str:
+    """A pattern in which letters stand for themselves in either case: schemas know no flags."""
+    return re.sub(
+        r"\\.|[a-z]", lambda found: found[0] if found[0][0] == "\\" else f"[{found[0]}{found[0].upper()}]", pattern
+    )
+
+
 _SECONDS: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT}
 MomentField = Annotated[
     Moment,
     BeforeValidator(_moment),
-    WithJsonSchema({"type": "string", "examples": ["headers", "100 bytes", "3 chunks", "2 frames", "2 received", "1.5 seconds"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": _any_case(rf"^\s*(headers|\d{{1,9}}\s*({UNITS})|\d{{1,5}}\.\d{{1,3}}\s*(seconds?|s))\s*$"),
+            "examples": ["headers", "100 bytes", "3 chunks", "2 frames", "2 received", "1.5 seconds"],
+        }
+    ),
 ]  # fmt: skip
 WaitField = Annotated[
     tuple[float, float],
@@ -94,8 +129,17 @@ HeadersField = Annotated[
     BeforeValidator(_headers),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}}),
 ]
-CodeField = Annotated[str, Field(pattern=r"^\d{5}$"), BeforeValidator(_code, json_schema_input_type=str | int)]
-Seconds = Annotated[float, Field(ge=0, le=LONGEST_WAIT, allow_inf_nan=False)]
+CodeField = Annotated[
+    str,
+    Field(pattern=r"^\d{5}$"),
+    BeforeValidator(
+        _code,
+        json_schema_input_type=Annotated[str, Field(pattern=r"^\d{5}$")] | Annotated[int, Field(ge=10_000, le=99_999)],
+    ),
+]
+Number = BeforeValidator(_number)
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_WAIT, allow_inf_nan=False), Number]
+Flag = Annotated[Literal[True], BeforeValidator(_flag)]
 # What happens instead of the operation. At most one of them.
 ENDINGS = ("status", "timeout", "hang", "disconnect", "silent", "half_open")
 # What is done to the bytes of an HTTP answer, and to a socket's frames.
@@ -109,10 +153,8 @@ class Effect(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # An answer of its own.
-    status: int | None = Field(
+    status: Annotated[int, Field(ge=200, le=599), Number] | None = Field(
         None,
-        ge=200,
-        le=599,
         description="An error with this status, in the operation's own words; of a socket, denied.",
     )
     code: CodeField | None = Field(None, description="Another documented code for this status, such as 20015.")
@@ -131,33 +173,37 @@ class Effect(BaseModel):
     chunk_delay: WaitField | None = Field(
         None, description="Seconds before each chunk, event or frame, or [least, most]."
     )
-    drip: float | None = Field(None, ge=1, le=1e9, description="Bytes a second at which the body comes.")
+    drip: Annotated[float, Field(ge=1, le=1e9), Number] | None = Field(
+        None, description="Bytes a second at which the body comes."
+    )
     # No answer.
     timeout: Seconds | None = Field(
         None, description="Seconds of silence, then the connection closes without an answer."
     )
-    hang: Literal[True] | None = Field(None, description="Never an answer; the connection stays open.")
-    disconnect: Literal[True] | None = Field(None, description="The connection closes before any byte.")
+    hang: Flag | None = Field(None, description="Never an answer; the connection stays open.")
+    disconnect: Flag | None = Field(None, description="The connection closes before any byte.")
     # A broken answer.
     cut: MomentField | None = Field(
         None,
         description="The connection breaks off after this much of the answer; a socket drops without a close frame (1006).",
     )
-    malformed: Literal[True] | None = Field(
-        None, description="JSON that ends in the middle; of a stream, the event at `at`."
+    malformed: Flag | None = Field(None, description="JSON that ends in the middle; of a stream, the event at `at`.")
+    no_done: Flag | None = Field(
+        None, description="A stream without its last event: `[DONE]`, `message_stop` or `response.completed`."
     )
-    no_done: Literal[True] | None = Field(None, description="A stream without its `data: [DONE]`.")
     error_event: Any = Field(
         None, description="A stream ends with an error event at `at`: true for the usual one, or the event's JSON."
     )
-    duplicate: Literal[True] | None = Field(
+    duplicate: Flag | None = Field(
         None, description="Every chunk, event or frame comes twice; a webhook is sent twice."
     )
     at: MomentField | None = Field(
         None, description="When `malformed`, `error_event`, `close` or `error_frame` happens."
     )
     # Sockets.
-    close: int | None = Field(None, ge=1000, le=4999, description="The socket is closed with this code, at `at`.")
+    close: Annotated[int, Field(ge=1000, le=4999), Number] | None = Field(
+        None, description="The socket is closed with this code, at `at`."
+    )
     reason: str | None = Field(None, description="The reason that goes with `close`; at most 123 bytes.")
     error_frame: Annotated[Any, BeforeValidator(_code)] = Field(
         None,
@@ -166,7 +212,7 @@ class Effect(BaseModel):
     silent: Seconds | None = Field(
         None, description="Accepted, then nothing, then closed with 1000 after so many seconds."
     )
-    half_open: Literal[True] | None = Field(
+    half_open: Flag | None = Field(
         None,
         description="From `at` on nothing is read, no ping is answered and nothing is sent; the connection stays open.",
     )

@@ -108,7 +108,7 @@ class FaultFiles:
                 self.problems += [f"{marked.at([*here, *e['loc']])}: {complaint(e)}" for e in error.errors()]
                 continue
             if rule.id is None:
-                rule = rule.model_copy(update={"id": f"{_named(path)}-{n + 1}"})
+                rule = rule.model_copy(update={"id": f"{as_id(path.stem)}-{n + 1}"})
             if rule.id in names:
                 self.problems.append(f"{marked.at(here)}: there are two rules named {rule.id} in this file")
             names.add(rule.id or "")
@@ -131,6 +131,6 @@ def _entries(marked: Marked) -> tuple[list[Any], list[str]]:
     return value, place
 
 
-def _named(path: Path) -> str:
-    """A file's name as a rule's id may have it."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in path.stem)[:80]
+def as_id(name: str) -> str:
+    """A file's name as a rule's id, which goes into a header, may have it."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name)[:80]

@@ -1,18 +1,17 @@
 """One account's rules sorted by operation and by what they ask for exactly, so that many cost hardly more than few."""
 
-from collections.abc import Iterable, Iterator
 from operator import itemgetter
+from typing import Any
 
 from mock_server.base.ids import Ids
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults.matching import Body, Head, concerns
-from mock_server.engine.faults.rules import Condition
+from mock_server.engine.faults.rules import Match
 from mock_server.engine.faults.schedule import Armed, Fired
 from mock_server.engine.operations import Operation
 from mock_server.engine.patterns import like
 
-Handle = tuple[str, str, str]  # what is asked, of which name, and the value that it must have
 Placed = tuple[int, Armed]  # with its place in the order of rules
 
 
@@ -40,22 +39,23 @@ class Shelf:
     def by_head(self, exchange: Exchange, ids: Ids) -> Fired | None:
         assert exchange.operation is not None and exchange.account is not None
         drawer = self._drawers(exchange.operation)[0]
-        if not drawer:
+        if drawer.is_empty:
             return None
         head = Head(exchange)
-        for armed in drawer.candidates(head, None):
+        for armed in drawer.candidates(head, exchange.path):
             if head.fits(armed.rule.match) and (fired := armed.fire(exchange.account, ids)):
                 return fired
         return None
 
     def waits(self, exchange: Exchange) -> bool:
         assert exchange.operation is not None
-        return bool(self._drawers(exchange.operation)[1])
+        return not self._drawers(exchange.operation)[1].is_empty
 
-    def by_body(self, exchange: Exchange, body: Body, ids: Ids) -> Fired | None:
+    def by_body(self, exchange: Exchange, parsed: Any, raw: bytes, ids: Ids) -> Fired | None:
         assert exchange.operation is not None and exchange.account is not None
-        head = Head(exchange)
-        for armed in self._drawers(exchange.operation)[1].candidates(head, body):
+        drawer, head, body = self._drawers(exchange.operation)[1], Head(exchange), Body(parsed, raw)
+        model = body.first("model") if drawer.has_names else None
+        for armed in drawer.candidates(head, model if isinstance(model, str) else None):
             match = armed.rule.match
             if head.fits(match) and body.fits(match) and (fired := armed.fire(exchange.account, ids)):
                 return fired
@@ -76,60 +76,43 @@ class Shelf:
 class _Drawer:
     """Rules of one operation. Those that ask for an exact value lie under it, and are not looked at without it."""
 
-    __slots__ = ("_exact", "_headers", "_kinds", "_others")
+    __slots__ = ("_headers", "_named", "_others", "_unasked", "has_names", "is_empty")
 
-    def __init__(self, rules: Iterable[Placed], by: str) -> None:
-        """`by`: what they may lie under besides headers: `path` before the body is read, `model` after."""
+    def __init__(self, rules: list[Placed], by: str) -> None:
+        """`by`: what they may lie under besides headers, `path` before the body is read and `model` after: their names."""
         self._others: list[Placed] = []
-        self._exact: dict[Handle, list[Placed]] = {}
+        self._named: dict[str, list[Placed]] = {}
+        self._headers: dict[str, dict[str, list[Placed]]] = {}
         for placed in rules:
-            handle = _handle(placed[1], by)
-            if handle is None:
-                self._others.append(placed)
+            match = placed[1].rule.match
+            name: str | None = getattr(match, by)
+            if (exact := _exact_header(match)) is not None:
+                self._headers.setdefault(exact[0], {}).setdefault(exact[1], []).append(placed)
+            elif name is not None and _plain(name):
+                self._named.setdefault(name, []).append(placed)
             else:
-                self._exact.setdefault(handle, []).append(placed)
-        self._kinds = {kind for kind, _, _ in self._exact}
-        self._headers = sorted({name for kind, name, _ in self._exact if kind == "header"})
+                self._others.append(placed)
+        self._unasked = [armed for _, armed in self._others]
+        self.is_empty, self.has_names = not rules, bool(self._named)
 
-    def __bool__(self) -> bool:
-        return bool(self._others or self._exact)
-
-    def candidates(self, head: Head, body: Body | None) -> Iterator[Armed]:
+    def candidates(self, head: Head, name: str | None) -> list[Armed]:
         """Those that may be meant, in their order."""
-        if not self._exact:
-            return (armed for _, armed in self._others)
-        found = list(self._others)
-        for handle in self._handles(head, body):
-            found += self._exact.get(handle, ())
-        found.sort(key=itemgetter(0))
-        return (armed for _, armed in found)
-
-    def _handles(self, head: Head, body: Body | None) -> Iterator[Handle]:
-        if "path" in self._kinds:
-            yield "path", "", head.exchange.path
-        for name in self._headers:
-            if (value := head.header(name)) is not None:
-                yield "header", name, value
-        if "model" in self._kinds and body is not None and isinstance(model := body.first("model"), str):
-            yield "model", "", model
+        found = [*self._named.get(name, ())] if name is not None and self._named else []
+        for header, values in self._headers.items():
+            if (value := head.header(header)) is not None:
+                found += values.get(value, ())
+        if not found:
+            return self._unasked
+        return [armed for _, armed in sorted([*self._others, *found], key=itemgetter(0))]
 
 
-def _handle(armed: Armed, by: str) -> Handle | None:
-    """The one exact value that a rule asks for, the most telling first."""
-    match = armed.rule.match
+def _exact_header(match: Match) -> tuple[str, str] | None:
+    """The first header that must have one value, and that value."""
     for name, condition in (match.header or {}).items():
-        if (value := _exactly(condition)) is not None:
-            return "header", name, value
-    if by == "path" and match.path is not None and _plain(match.path):
-        return "path", "", match.path
-    if by == "model" and match.model is not None and _plain(match.model):
-        return "model", "", match.model
+        if isinstance(condition.equals, str):
+            return name, condition.equals
     return None
 
 
 def _plain(pattern: str) -> bool:
     return not any(char in pattern for char in "*?[")
-
-
-def _exactly(condition: Condition) -> str | None:
-    return condition.equals if isinstance(condition.equals, str) else None

@@ -1,7 +1,8 @@
 """Whether an exchange is what a rule is for: first what its operation says, then its head, then its body."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -112,6 +113,10 @@ class Body:
         return list(values_at(self._json, path))
 
     def first(self, name: str) -> Any:
+        if isinstance(self._parsed, BaseModel):  # as most are: without a walk
+            found, value = _field(self._parsed, name)
+            if found:
+                return value.value if isinstance(value, Enum) else value
         return next(iter(self.values([name])), None)
 
     def fits(self, match: Match) -> bool:
@@ -161,25 +166,46 @@ def values_at(value: Any, path: list[str]) -> Iterator[Any]:
 
 def _field(model: BaseModel, name: str) -> tuple[bool, Any]:
     """A field by the name that it has on the wire; one that was left out and has no value is not there."""
-    for attribute, info in type(model).model_fields.items():
-        if name in (info.alias, info.validation_alias) or (name == attribute and info.alias is None):
-            value = getattr(model, attribute)
-            return value is not None or attribute in model.model_fields_set, value
+    attribute = _attributes(type(model)).get(name)
+    if attribute is not None:
+        value = getattr(model, attribute)
+        return value is not None or attribute in model.model_fields_set, value
     extra = model.model_extra or {}
     return name in extra, extra.get(name)
 
 
+@lru_cache(maxsize=1024)
+def _attributes(kind: type[BaseModel]) -> dict[str, str]:
+    """A model's attributes by the names that they have on the wire."""
+    found: dict[str, str] = {}
+    for attribute, info in kind.model_fields.items():
+        for name in (info.alias, info.validation_alias, attribute if info.alias is None else None):
+            if isinstance(name, str):
+                found.setdefault(name, attribute)
+    return found
+
+
 def last_user_text(body: Any) -> str | None:
     """What the user said last: of messages the last one of the user; of other bodies their text."""
-    messages = next(values_at(body, ["messages"]), None)
-    if isinstance(messages, (list, tuple)):
-        for message in reversed(messages):
-            if next(values_at(message, ["role"]), None) == "user":
-                return _text(next(values_at(message, ["content"]), None))
+    if (turns := _turns(body)) is not None:
+        for turn in reversed(turns):
+            if next(values_at(turn, ["role"]), None) == "user":
+                return _text(next(values_at(turn, ["content"]), None))
         return None
     for name in TEXT_FIELDS:
         if (text := _text(next(values_at(body, [name]), None))) is not None:
             return text
+    return None
+
+
+def _turns(body: Any) -> Sequence[Any] | None:
+    """A body's messages, or its `input` where that is a list of them, as responses may have it; None without."""
+    messages = next(values_at(body, ["messages"]), None)
+    if isinstance(messages, (list, tuple)):
+        return messages
+    items = next(values_at(body, ["input"]), None)
+    if isinstance(items, (list, tuple)) and any(next(values_at(item, ["role"]), None) for item in items):
+        return items
     return None
 
 

@@ -7,6 +7,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -14,12 +15,14 @@ from pydantic import (
 )
 
 from mock_server.base.clock import parse_instant
-from mock_server.engine.faults.effects import Effect
+from mock_server.engine.faults.effects import Effect, Number
 from mock_server.engine.patterns import Regex, found
 
 FINE = "fine"  # in a sequence: this one goes well
 MOST_EFFECTS = 1000
 Scalar = str | int | float | bool | None
+MOST_TIMES = 10**9
+Often = Annotated[int, Field(ge=1, le=MOST_TIMES), Number]
 
 
 class Condition(BaseModel):
@@ -95,7 +98,7 @@ class Match(BaseModel):
         description="Fields of the JSON body by dotted paths, such as messages.0.content; * is any item, -1 the last.",
     )
     user_text: ConditionField | None = Field(None, description="The text that the user said last.")
-    stream: bool | None = Field(None, description="Whether the body asks for a stream.")
+    stream: StrictBool | None = Field(None, description="Whether the body asks for a stream.")
     event: Pattern | None = Field(None, description="Of webhooks: pattern of the event's type.")
     url: Pattern | None = Field(None, description="Of webhooks: pattern of the URL they go to.")
 
@@ -131,18 +134,22 @@ def _effects(value: Any) -> Any:
     """Effects as they were written, the short forms read; what those say of the schedule is taken by the rule before."""
     from mock_server.engine.faults.short import parse_effect
 
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return {"status": value}
     return parse_effect(value)[0] if isinstance(value, str) else value
 
 
-EffectField = Annotated[Effect, BeforeValidator(_effects, json_schema_input_type=Effect | str | int)]
+Status = Annotated[int, Field(ge=400, le=599)]  # by itself: the error with this status
+EffectField = Annotated[Effect, BeforeValidator(_effects, json_schema_input_type=Effect | str | Status)]
 Step = Annotated[  # None: this one goes well
     Effect | None,
     BeforeValidator(
-        lambda value: None if value == FINE else _effects(value), json_schema_input_type=Effect | str | int | None
+        lambda value: None if value == FINE else _effects(value), json_schema_input_type=Effect | str | Status | None
     ),
 ]
+
+
+YEAR_FIRST: dict[str, Any] = {"pattern": r"^\d{4}"}
 
 
 class Between(BaseModel):
@@ -150,8 +157,15 @@ class Between(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    start: str | None = Field(None, alias="from", description="ISO 8601; UTC without an offset. From then on.")
-    end: str | None = Field(None, alias="until", description="ISO 8601. Until then, and not at that instant any more.")
+    start: str | None = Field(
+        None, alias="from", description="ISO 8601; UTC without an offset. From then on.", json_schema_extra=YEAR_FIRST
+    )
+    end: str | None = Field(
+        None,
+        alias="until",
+        description="ISO 8601. Until then, and not at that instant any more.",
+        json_schema_extra=YEAR_FIRST,
+    )
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -186,19 +200,17 @@ class Rule(BaseModel):
         None, description="Name of the rule; made up when left out.", pattern=r"^[A-Za-z0-9._-]{1,100}$"
     )
     match: Match = Field(default_factory=Match, description="Which exchanges; all when left out.")
-    times: int | None = Field(
+    times: Often | None = Field(
         None,
-        ge=1,
-        le=10**9,
         description="How often it fires. Always when left out; each effect once when there are several.",
     )
-    after: int | None = Field(None, ge=0, le=10**9, description="So many requests that match go well before.")
-    every: int | None = Field(None, ge=1, le=10**9, description="Only every n-th of them fails.")
+    after: Annotated[int, Field(ge=0, le=MOST_TIMES), Number] | None = Field(
+        None, description="So many requests that match go well before."
+    )
+    every: Often | None = Field(None, description="Only every n-th of them fails.")
     between: Between | None = Field(None, description="Only while the account's clock is there.")
-    probability: float | None = Field(
+    probability: Annotated[float, Field(ge=0, le=1), Number] | None = Field(
         None,
-        ge=0,
-        le=1,
         description="How likely each of them fails. Drawn by seed, account, rule and count: the same in every run.",
     )
     effect: EffectField | None = Field(
@@ -253,9 +265,8 @@ class Rule(BaseModel):
 
     def describe(self) -> dict[str, Any]:
         """As it would be written."""
-        shown = self.model_dump(
-            mode="json", exclude_none=True, exclude_unset=True, by_alias=True, exclude={"effect", "effects"}
-        )
+        shown = self.model_dump(mode="json", exclude_unset=True, by_alias=True, exclude={"effect", "effects"})
+        shown = {name: value for name, value in shown.items() if value is not None}
         if self.effect is not None:
             return {**shown, "effect": self.effect.describe()}
         return {**shown, "effects": [FINE if step is None else step.describe() for step in self.sequence]}
@@ -274,8 +285,3 @@ def complaint(error: Any) -> str:
     words = str(error["msg"]).removeprefix("Value error, ")
     place = ".".join(str(part) for part in error["loc"] if not str(part).startswith("function-"))
     return f"{place}: {words}" if place else words
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of a rule."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Rule.model_json_schema(mode="validation")}

@@ -154,6 +154,11 @@ class SocketWire(Wire):
 
     # How it ends
 
+    async def strike(self) -> None:
+        """Do at once what a fault does that has just fired on an open socket, and waits for nothing."""
+        if self.fired is not None:
+            await self._maybe_end(self.fired)
+
     def _moment(self, fired: Fired) -> Moment | None:
         """When a fault ends the socket, None where it does not."""
         effect = fired.effect
@@ -184,7 +189,7 @@ class SocketWire(Wire):
         self.over = True
         if effect.half_open:
             self._deaf = True
-            self._scope["mock.deafen"]()  # set by our uvicorn protocol, serve.py
+            self._scope["mock.connection"].deafen()  # set by our uvicorn protocol, serve.py
         elif effect.cut is not None:
             self.hang_up()
         else:

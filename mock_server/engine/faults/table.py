@@ -155,8 +155,10 @@ class Faults:
         Raises BadRequest for a header or a key that cannot be read.
         """
         self.look_at_files()
-        fired = self._by_head(exchange)
-        if fired is None and not expected and not self._body_decides(exchange):
+        assert exchange.account is not None
+        shelf = self._shelf(exchange.account) if self.rules else None
+        fired = self._by_head(exchange, exchange.account, shelf)
+        if fired is None and not expected and (shelf is None or not shelf.waits(exchange)):
             return None
         if exchange.kind == "socket":
             from mock_server.engine.faults.sockets import SocketWire
@@ -166,31 +168,23 @@ class Faults:
 
         return Wire(exchange, scope, receive, send, fired, self._clock, self._ids)
 
-    def _by_head(self, exchange: Exchange) -> "Fired | None":
+    def _by_head(self, exchange: Exchange, account: Account, shelf: "Shelf | None") -> "Fired | None":
         """What fires by header, key, or a rule that needs no body."""
-        account = exchange.account
-        assert account is not None
         fired = None
         if (header := exchange.headers.get(HEADER)) is not None:
             fired = self._by_text(exchange, account, "header", header.decode("latin-1"))
         if fired is None and account.fault_key:
             fired = self._by_text(exchange, account, "key", account.fault_key)
-        if fired is None and self.rules:
-            fired = self._shelf(account).by_head(exchange, self._ids)
+        if fired is None and shelf is not None:
+            fired = shelf.by_head(exchange, self._ids)
         if fired is not None:
             exchange.fault = fired.id
         return fired
 
-    def _body_decides(self, exchange: Exchange) -> bool:
-        """Whether some rule waits for this exchange's body."""
-        return bool(self.rules) and self._shelf(exchange.account).waits(exchange)  # type: ignore[arg-type]
-
     def after_parse(self, exchange: Exchange, body: Any, raw: bytes = b"") -> "Fired | None":
         """What fires by a rule that asks for the body: as it was parsed, and the JSON it was parsed from."""
-        from mock_server.engine.faults.matching import Body
-
         assert exchange.account is not None
-        fired = self._shelf(exchange.account).by_body(exchange, Body(body, raw), self._ids)
+        fired = self._shelf(exchange.account).by_body(exchange, body, raw, self._ids)
         if fired is not None:
             exchange.fault = fired.id
         return fired

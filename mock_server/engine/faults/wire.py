@@ -18,7 +18,9 @@ from mock_server.engine.faults.effects import Effect, Moment
 from mock_server.engine.faults.schedule import Fired
 
 EVENT = re.compile(rb".*?(?:\r?\n){2}|.+", re.DOTALL)
-DONE = re.compile(rb"data: ?\[DONE\]\s*")
+# What ends a stream as it should: of chats, of Anthropic's messages, of responses.
+DONE = re.compile(rb"data: ?\[DONE\]\s*|event: ?(?:message_stop|response\.(?:completed|incomplete))\r?\n.*", re.DOTALL)
+NAMED = b"event:"  # how an event begins where events have names
 AT_ONCE = Moment(unit="chunks", n=0)
 AFTER_ONE = Moment(unit="chunks", n=1)
 BEAT = 0.1  # seconds between the pieces of a body that drips
@@ -27,7 +29,8 @@ BEAT = 0.1  # seconds between the pieces of a body that drips
 class Wire:
     """Stands between an exchange and its connection once a fault fired, or while one waits for the body.
 
-    `send` goes to the operation in place of the connection's own. `over`: the rest of the answer goes nowhere.
+    `send` goes to the operation in place of the connection's own, which is `beneath`. `over`: the rest of the answer goes
+    nowhere.
     """
 
     def __init__(
@@ -46,7 +49,8 @@ class Wire:
         self.over = False
         self._exchange, self._scope, self._clock, self._ids = exchange, scope, clock, ids
         self._account, self._timeline = exchange.account, exchange.account.timeline
-        self._receive, self._send = receive, send
+        self._receive = receive
+        self.beneath = self._send = send
         self._noted: list[bytes] = []
         self._json = b"json" in exchange.headers.get(b"content-type", b"json")
         self._shaped = self._events = self._broken = False
@@ -90,7 +94,8 @@ class Wire:
         """After the operation: until nothing is left to do on the connection."""
 
     def end(self) -> None:
-        """Nothing of this outlives its exchange."""
+        """Nothing of this outlives its exchange, nor waits for the garbage collector: `receive` may be bound to this."""
+        self.receive = self._receive
         if self._later is not None:
             self._later.cancel()
 
@@ -111,11 +116,11 @@ class Wire:
     def hang_up(self) -> None:
         self.over = True
         self._exchange.ended = "cut"
-        self._scope["mock.hang_up"]()  # set by our uvicorn protocols, serve.py
+        self._scope["mock.connection"].hang_up()  # set by our uvicorn protocols, serve.py
 
     def _flush(self) -> None:
-        if "mock.flush" in self._scope:
-            self._scope["mock.flush"]()
+        if "mock.connection" in self._scope:
+            self._scope["mock.connection"].flush()
 
     def _wait(self, wait: tuple[float, float] | None, part: str) -> float:
         assert self.fired is not None
@@ -167,7 +172,8 @@ class Wire:
         done = self._events and DONE.fullmatch(chunk) is not None
         if effect.error_event is not None and self._events and (done or self._reached(effect.at or AFTER_ONE)):
             assert self._exchange.operation is not None
-            return await self._finish(event_body(effect.error_event, self._exchange.operation.dialect))
+            dialect, named = self._exchange.operation.dialect, chunk.startswith(NAMED)
+            return await self._finish(event_body(effect.error_event, dialect, named))
         if done and effect.no_done:
             return
         if not await self.pause(self._wait(effect.chunk_delay, f"chunk {self.chunks}")):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mock_server.engine.masks import IN_JSON, IS_SECRET, SHORTEST_SECRET, forms_of
+from mock_server.engine.recordings.events import texts
 from mock_server.engine.recordings.form import Chunk
 from mock_server.engine.recordings.matching import ANY
 
@@ -18,8 +19,8 @@ STAR = b"*"
 class Redaction:
     """What is secret in one exchange."""
 
-    def __init__(self, key: bytes, patterns: Sequence[re.Pattern[str]]) -> None:
-        self._forms = forms_of(key) if len(key) >= SHORTEST_SECRET else ()
+    def __init__(self, keys: Sequence[bytes], patterns: Sequence[re.Pattern[str]]) -> None:
+        self._forms = [form for key in keys if len(key) >= SHORTEST_SECRET for form in forms_of(key)]
         self._patterns = patterns
 
     def text(self, text: str) -> str:
@@ -45,10 +46,10 @@ class Redaction:
         }
 
     def chunks(self, chunks: Sequence[Chunk]) -> list[Chunk]:
-        """The same pieces; a secret may lie across two of them."""
+        """The same pieces; a secret may lie across two of them, or be told word by word in the events of a stream."""
         parts = [chunk.data() for chunk in chunks]
         whole = b"".join(parts)
-        blanked = self._blanked(whole)
+        blanked = self._blanked_events(self._blanked(whole))
         if blanked == whole:
             return list(chunks)
         made, at = [], 0
@@ -56,6 +57,16 @@ class Redaction:
             made.append(Chunk.of(blanked[at : at + len(part)], chunk.after))
             at += len(part)
         return made
+
+    def _blanked_events(self, stream: bytes) -> bytes:
+        made = bytearray(stream)
+        for spans in texts(stream):
+            at = 0
+            blanked = self._blanked(b"".join(stream[start:end] for start, end in spans))
+            for start, end in spans:
+                made[start:end] = blanked[at : at + end - start]
+                at += end - start
+        return bytes(made)
 
     def _blanked(self, data: bytes) -> bytes:
         for form in self._forms:

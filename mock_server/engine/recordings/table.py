@@ -101,7 +101,7 @@ class Played(Response):
             await send({"type": "http.response.body", "body": chunk.data(), "more_body": True})
         if self._answer.ended == "cut":
             self._exchange.ended = "cut"
-            scope["mock.hang_up"]()
+            scope["mock.connection"].hang_up()
         else:
             await send({"type": "http.response.body", "body": b""})
 

@@ -64,7 +64,8 @@ class Armed:
         folder = file.parent if file else None
         id = rule.id or ""
         self.steps = [Chosen(id, reply, rule, shipped, folder, _fault(id, reply.fault)) for reply in rule.steps()]
-        self.only = self.steps[0] if len(self.steps) == 1 and rule.times is None else None  # what it says every time
+        endless = rule.times is None and rule.then in ("stay", "repeat")
+        self.only = self.steps[0] if len(self.steps) == 1 and endless else None  # what it says every time
         self.kinds = frozenset(kind for step in self.steps for kind in step.reply.kinds())
 
     @property

@@ -1,59 +1,134 @@
-"""Rules in their order, found by what they ask for: thousands of them cost a request little more than a few."""
+"""Rules in their order, found by what they ask for: thousands of them cost a request little more than a few.
 
-from collections.abc import Iterable
+A rule is filed under one thing that every request which it fits has: a text as a whole, or a piece of one (also of what a
+regular expression must find). Of all that it could be filed under it is what the fewest rules are filed under so far.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from mock_server.engine.replies.armed import Armed
-from mock_server.engine.replies.match import GRAM, View, fits_operation, key_of
+from mock_server.engine.replies.keys import Key, keys_of, values_of
+from mock_server.engine.replies.literals import fold
+from mock_server.engine.replies.match import View, fits_operation
 
 INDEXED = 24  # from so many rules on, they are found by what they ask for
-LONG = 20_000  # characters from which a text is not cut into pieces
-
-
-def _pieces(text: str) -> set[str]:
-    return {text[i : i + GRAM] for i in range(len(text) - GRAM + 1)}
+LONG, SHORT = 8, 3  # characters of the pieces that rules are found by; shorter texts give shorter ones
+SEARCHED_ONE_BY_ONE = 32  # pieces: so few are looked for in a text, more are met by cutting the text
+REMEMBERED = 128  # texts whose pieces are not cut again: prompts are sent again and again
+LONGEST_REMEMBERED = 20_000  # characters
+Places = list[int]
+Filed = dict[str, Places]  # by a text, or a piece of one
 
 
 class Bucket:
     """The rules of a table that one operation can meet. Many are found by what they ask for, few are tried one by one."""
 
-    def __init__(self, rules: list[Armed]) -> None:
-        self.rules = rules
-        self._exact: dict[tuple[str, str], list[int]] = {}
-        self._grams: dict[str, dict[str, list[int]]] = {}  # by the text's name
-        self._rest: list[int] = []
-        self._names: list[str] = []
-        if len(rules) >= INDEXED:
-            self._index()
+    def __init__(self, operation: str, domain: str, takes: frozenset[str]) -> None:
+        self._operation, self._domain, self._takes = operation, domain, takes
+        self.rules: dict[int, Armed] = {}  # by place
+        self._places: dict[str, int] = {}  # by the rule's key
+        self._next = 0
+        self._start()
 
-    def _index(self) -> None:
-        for n, armed in enumerate(self.rules):
-            key = key_of(armed.rule.match)
-            if key is None:
-                self._rest.append(n)
-                continue
-            name, text, whole = key
-            if whole:
-                self._exact.setdefault((name, text), []).append(n)
-            else:
-                grams = self._grams.setdefault(name, {})
-                rarest = min(sorted(_pieces(text)), key=lambda gram: len(grams.get(gram, ())))
-                grams.setdefault(rarest, []).append(n)
-        self._names = sorted({name for name, _ in self._exact})
+    def _start(self) -> None:
+        self._indexed = False
+        self._exact: dict[str, Filed] = {}  # by what is looked at
+        self._pieces: dict[tuple[str, int], Filed] = {}  # by what is looked at, and the length of the pieces
+        self._rest: Places = []
+        self._stale = 0  # places above of rules that have gone
+        self._known: dict[tuple[str, int, str], Places] = {}
+
+    def put(self, armed: Armed) -> None:
+        """Add a rule at the end, if it is for the operation and says what that can give."""
+        if armed.kinds and not armed.kinds & self._takes:
+            return
+        if not fits_operation(armed.rule.match, self._operation, self._domain):
+            return
+        place = self._next
+        self._next += 1
+        self.rules[place] = armed
+        self._places[armed.key] = place
+        if self._indexed:
+            self._known.clear()
+            self._file(place, armed)
+
+    def drop(self, key: str) -> None:
+        """Take a rule out, if it is there; its place in the index is passed over until that is made anew."""
+        place = self._places.pop(key, None)
+        if place is None:
+            return
+        del self.rules[place]
+        self._stale += 1
+        if self._stale > len(self.rules):
+            self._start()
+
+    def _file(self, place: int, armed: Armed) -> None:
+        ways = [self._spots(key) for key in keys_of(armed.rule.match)]
+        if not ways:
+            return self._rest.append(place)
+        for filed, text in min(ways, key=lambda spots: sum(len(filed.get(text, ())) for filed, text in spots)):
+            filed.setdefault(text, []).append(place)
+
+    def _spots(self, key: Key) -> list[tuple[Filed, str]]:
+        """Where a rule with this key would be filed."""
+        if key.whole:
+            return [(self._exact.setdefault(key.name, {}), text) for text in key.texts]
+        return [self._rarest(key.name, text) for text in key.texts]
+
+    def _rarest(self, name: str, text: str) -> tuple[Filed, str]:
+        size = LONG if len(text) >= LONG else min(len(text), SHORT)
+        filed = self._pieces.setdefault((name, size), {})
+        return filed, min(_pieces(text, size), key=lambda piece: len(filed.get(piece, ())))
 
     def candidates(self, view: View) -> Iterable[Armed]:
         """The rules that may fit, in order."""
         if len(self.rules) < INDEXED:
-            return self.rules
-        found: set[int] = set()
-        for name in self._names:
-            found.update(self._exact.get((name, getattr(view, name)), ()))
-        for name, grams in self._grams.items():
-            text = view.lowered() if name == "user_text" else view.system_text.lower()
-            pieces = [gram for gram in grams if gram in text] if len(text) > LONG else grams.keys() & _pieces(text)
-            for gram in pieces:
-                found.update(grams[gram])
+            return self.rules.values()
+        found = self._found(view)
         places = sorted([*self._rest, *found]) if found else self._rest
-        return [self.rules[n] for n in places]
+        return [self.rules[place] for place in places if place in self.rules]
+
+    def near(self, view: View, most: int) -> Iterable[Armed]:
+        """Rules that may be those that were meant: all, or of more than `most` those which share something, then the first."""
+        if len(self.rules) <= most:
+            return self.rules.values()
+        places = dict.fromkeys([*sorted(self._found(view)), *islice(self.rules, most)])
+        return [self.rules[place] for place in islice(places, most) if place in self.rules]
+
+    def _found(self, view: View) -> set[int]:
+        """The places of rules that are filed under something that a request has."""
+        if not self._indexed:
+            self._indexed = True
+            for place, armed in self.rules.items():
+                self._file(place, armed)
+        found: set[int] = set()
+        for name, filed in self._exact.items():
+            for value in values_of(view, name):
+                found.update(filed.get(value, ()))
+        for (name, size), filed in self._pieces.items():
+            for value in values_of(view, name) if filed else ():
+                found.update(self._met(name, size, value, filed))
+        return found
+
+    def _met(self, name: str, size: int, value: str, filed: Filed) -> Places:
+        known = self._known.get((name, size, value))
+        if known is None:
+            text = fold(value)
+            if len(filed) <= SEARCHED_ONE_BY_ONE:
+                met: Iterable[str] = [piece for piece in filed if piece in text]
+            else:
+                met = {piece for piece in _pieces(text, size) if piece in filed}
+            known = [place for piece in met for place in filed[piece]]
+            if len(value) <= LONGEST_REMEMBERED:
+                if len(self._known) >= REMEMBERED:
+                    self._known.clear()
+                self._known[name, size, value] = known
+        return known
+
+
+def _pieces(text: str, size: int) -> Iterator[str]:
+    return (text[at : at + size] for at in range(len(text) - size + 1))
 
 
 class Table:
@@ -64,21 +139,27 @@ class Table:
         self._buckets: dict[tuple[str, frozenset[str]], Bucket] = {}
 
     def put(self, armed: Armed) -> None:
-        self.rules.pop(armed.key, None)
+        """Add a rule at the end, in place of one with its key."""
+        self.pop(armed.key)
         self.rules[armed.key] = armed
-        self._buckets.clear()
+        for bucket in self._buckets.values():
+            bucket.put(armed)
 
     def pop(self, key: str) -> Armed | None:
-        self._buckets.clear()
-        return self.rules.pop(key, None)
+        armed = self.rules.pop(key, None)
+        if armed is not None:
+            for bucket in self._buckets.values():
+                bucket.drop(key)
+        return armed
 
-    def candidates(self, view: View) -> Iterable[Armed]:
+    def bucket(self, view: View) -> Bucket:
         bucket = self._buckets.get((view.operation, view.takes))
         if bucket is None:
-            fitting = [
-                armed for armed in self.rules.values()
-                if (not armed.kinds or armed.kinds & view.takes)
-                and fits_operation(armed.rule.match, view.operation, view.domain)
-            ]  # fmt: skip
-            bucket = self._buckets[view.operation, view.takes] = Bucket(fitting)
-        return bucket.candidates(view)
+            bucket = self._buckets[view.operation, view.takes] = Bucket(view.operation, view.domain, view.takes)
+            for armed in self.rules.values():
+                bucket.put(armed)
+        return bucket
+
+    def candidates(self, view: View) -> Iterable[Armed]:
+        """The rules that may fit, in order."""
+        return self.bucket(view).candidates(view)

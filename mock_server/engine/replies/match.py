@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mock_server.engine.accounts import Account
-from mock_server.engine.patterns import Text, found, like
+from mock_server.engine.patterns import finder, like
 from mock_server.engine.replies.rules import Count, ReplyMatch, ToolResultMatch, Words
 
 if TYPE_CHECKING:
@@ -88,18 +88,40 @@ def tests_of(match: ReplyMatch) -> tuple[tuple[str, Test], ...]:
     if match.user_text is not None:
         tests.append(("user_text", _user_text(match.user_text)))
     if match.system_text is not None:
-        said = match.system_text
-        tests.append(("system_text", lambda view: fits_words(said, view.system_text)))
+        said = _words(match.system_text)
+        tests.append(("system_text", lambda view: said(view.system_text)))
     if match.tool_result is not None:
-        result = match.tool_result
-        tests.append(("tool_result", lambda view: _fits_result(result, view.tool_result)))
+        tests.append(("tool_result", _result(match.tool_result)))
     for key, words in (match.metadata or {}).items():
         tests.append((f"metadata.{key}", _metadata(key, words)))
     return tuple(tests)
 
 
-def fits_words(wanted: Words, text: str) -> bool:
-    return wanted == text if isinstance(wanted, str) else wanted.fits(text)
+def _words(wanted: Words) -> Callable[[str], bool]:
+    if isinstance(wanted, str):
+        return lambda text: text == wanted
+    equals, part, regex = wanted.equals, wanted.contains, _regex(wanted.regex)
+    lowered = None if part is None else part.lower()
+    return lambda text: (
+        (equals is None or equals == text)
+        and (lowered is None or lowered in text.lower())
+        and (regex is None or regex(text))
+    )
+
+
+def _regex(regex: str | None) -> Callable[[str], bool] | None:
+    """Whether an expression is found in a text. It is made ready when first asked for, and kept with its rule."""
+    if regex is None:
+        return None
+    ready: Callable[[str], bool] | None = None
+
+    def test(text: str) -> bool:
+        nonlocal ready
+        if ready is None:
+            ready = finder(regex)
+        return ready(text)
+
+    return test
 
 
 def _like(name: str, pattern: str) -> Test:
@@ -122,7 +144,7 @@ def _tools(wanted: bool | list[str]) -> Test:
 def _user_text(wanted: Words) -> Test:
     if isinstance(wanted, str):
         return lambda view: view.user_text == wanted
-    equals, regex = wanted.equals, wanted.regex
+    equals, regex = wanted.equals, _regex(wanted.regex)
     part = None if wanted.contains is None else wanted.contains.lower()
     if equals is None and regex is None and part is not None:
         only = part
@@ -130,48 +152,30 @@ def _user_text(wanted: Words) -> Test:
     return lambda view: (
         (equals is None or equals == view.user_text)
         and (part is None or part in view.lowered())
-        and (regex is None or found(regex, view.user_text))
+        and (regex is None or regex(view.user_text))
     )
 
 
-def _fits_result(wanted: bool | ToolResultMatch, result: ToolResult | None) -> bool:
-    if isinstance(wanted, bool) or result is None:
-        return (result is not None) == wanted if isinstance(wanted, bool) else False
-    return (
-        (wanted.id is None or like(wanted.id, result.id))
-        and (wanted.name is None or like(wanted.name, result.name))
-        and (wanted.content is None or fits_words(wanted.content, result.content))
-    )
+def _result(wanted: bool | ToolResultMatch) -> Test:
+    if isinstance(wanted, bool):
+        return lambda view: (view.tool_result is not None) == wanted
+    id, name, content = wanted.id, wanted.name, None if wanted.content is None else _words(wanted.content)
+
+    def test(view: View) -> bool:
+        result = view.tool_result
+        return (
+            result is not None
+            and (id is None or like(id, result.id))
+            and (name is None or like(name, result.name))
+            and (content is None or content(result.content))
+        )
+
+    return test
 
 
-def _metadata(key: str, words: Words) -> Test:
-    return lambda view: key in view.metadata and fits_words(words, view.metadata[key])
-
-
-def key_of(match: ReplyMatch) -> tuple[str, str, bool] | None:
-    """The most telling thing that a rule asks for, to find it by: its name, the text, and whether that is the whole.
-
-    None where there is no such thing.
-    """
-    for name in TEXTS:
-        wanted = getattr(match, name)
-        exact = wanted if isinstance(wanted, str) else wanted.equals if wanted is not None else None
-        if exact is not None:
-            return name, exact, True
-    for name in TEXTS:
-        wanted = getattr(match, name)
-        part = wanted.contains.lower() if isinstance(wanted, Text) and wanted.contains else ""
-        if len(part) >= GRAM:
-            return name, part, False
-    for name in ("context", "model", "language"):
-        pattern = getattr(match, name)
-        if pattern is not None and not any(sign in pattern for sign in "*?["):
-            return name, pattern, True
-    return None
-
-
-TEXTS = ("user_text", "system_text")
-GRAM = 3  # characters of the pieces by which rules that look for a part are found
+def _metadata(key: str, wanted: Words) -> Test:
+    words = _words(wanted)
+    return lambda view: key in view.metadata and words(view.metadata[key])
 
 
 def differences(match: ReplyMatch, tests: Sequence[tuple[str, Test]], view: View) -> list[str]:

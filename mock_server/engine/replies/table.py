@@ -11,13 +11,12 @@ from mock_server.engine.accounts import Account
 from mock_server.engine.replies.armed import Armed, Chosen
 from mock_server.engine.replies.files import FixtureError, read_rules, reply_files, signature
 from mock_server.engine.replies.index import Table
-from mock_server.engine.replies.match import View, differences, fits_operation
+from mock_server.engine.replies.match import View
+from mock_server.engine.replies.near import nearest
 from mock_server.engine.replies.rules import ReplyRule
 
 MOST_RULES = 10_000  # added by API, of one account
 LOOK_EVERY = 0.5  # seconds between looks at the user's files
-COMPARED = 100  # rules that are looked at for near misses
-NEAREST = 3
 
 
 class Replies:
@@ -84,7 +83,7 @@ class Replies:
         """Put a rule in force; one with the same id and account is replaced. Raises BadRequest when there are too many."""
         table = self._api.setdefault(account, Table())
         if rule.id is None:
-            rule = rule.model_copy(update={"id": self._new_id(table)})
+            rule = rule.model_copy(update={"id": self._new_id(table, account)})
         armed = Armed(rule, key_of(account, rule.id or ""), account)
         if armed.key not in table.rules and len(table.rules) >= MOST_RULES:
             raise BadRequest(f"There are {MOST_RULES} replies already, which is the most.")
@@ -93,11 +92,10 @@ class Replies:
         self.faulty, self.own = self.faulty or armed.faulty, True
         return armed
 
-    def _new_id(self, table: Table) -> str:
-        taken = {armed.rule.id for armed in table.rules.values()}
+    def _new_id(self, table: Table, account: str | None) -> str:
         while True:
             self._made += 1
-            if (id := f"reply-{self._made}") not in taken:
+            if key_of(account, id := f"reply-{self._made}") not in table.rules:
                 return id
 
     def remove(self, id: str, account: str | None) -> bool:
@@ -143,9 +141,17 @@ class Replies:
         self.clear(account)
         self.used.pop(account, None)
         self.counters.pop(account, None)
-        for armed in self._all(None):
+        self._unfire(account)
+
+    def _unfire(self, account: str | None) -> None:
+        """The faults of replies have never fired for an account, or for any."""
+        for armed in self._all(None) if self.faulty else ():
             for step in armed.steps:
-                if step.fault is not None:
+                if step.fault is None:
+                    continue
+                if account is None:
+                    step.fault.counts.clear()
+                else:
                     step.fault.counts.pop(account, None)
 
     def added(self, account: str | None) -> list[Armed]:
@@ -153,9 +159,16 @@ class Replies:
         owners = [o for o in self._api if account in (None, o)]
         return [armed for owner in owners for armed in self._api[owner].rules.values()]
 
+    def every(self) -> Iterator[Armed]:
+        """All rules in force, whosever they are, those of files too."""
+        if not self._loaded:
+            self.look()
+        return self._all(None)
+
     def forget(self, account: str | None) -> None:
         """Take out the rules that were added for one account, or all, and every count; what was read from files stays."""
         self.clear(account)
+        self._unfire(account)
         for counts in (self.used, self.counters):
             for owner in [owner for owner in counts if account in (None, owner)]:
                 del counts[owner]
@@ -183,12 +196,14 @@ class Replies:
         if self._loaded and seen == self._seen:
             return
         self._seen, self.problems, first = seen, [], not self._loaded
-        self._files = Table([armed for path in paths for armed in self._read(path, first)])
+        before: dict[Path | None, list[Armed]] = {}
+        for armed in self._files.rules.values():
+            before.setdefault(armed.file, []).append(armed)
+        self._files = Table([armed for path in paths for armed in self._read(path, before.get(path, []), first)])
         self._loaded = True
         self._note()
 
-    def _read(self, path: Path, first: bool) -> Iterator[Armed]:
-        before = [armed for armed in self._files.rules.values() if armed.file == path]
+    def _read(self, path: Path, before: list[Armed], first: bool) -> Iterator[Armed]:
         try:
             rules = read_rules(path)
         except FixtureError as error:
@@ -197,7 +212,7 @@ class Replies:
                 print(f"{error}; its replies of before stay in force", file=sys.stderr)
             yield from before
             return
-        known = {armed.key: armed.rule for armed in before}
+        known = {armed.key: armed for armed in before}
         keys: set[str] = set()
         for n, (rule, line) in enumerate(rules, 1):
             if rule.id is None:
@@ -205,7 +220,11 @@ class Replies:
             key = f"{path} {rule.id}"
             key = f"{key} {n}" if key in keys else key
             keys.add(key)
-            if key in known and known[key] != rule:
+            if key in known and known[key].rule == rule:
+                known[key].line = line  # it stays as it was, and keeps how often its faults have fired
+                yield known[key]
+                continue
+            if key in known:
                 self._forget(key)
             yield Armed(rule, key, None, path, line, path.parent.parent == self._shipped)
 
@@ -229,24 +248,12 @@ class Replies:
 
     def near_misses(self, view: View) -> list[str]:
         """Which of the user's replies came nearest to a request that none of them fits, and what it lacks for each."""
-        account = view.account.id if view.account is not None else None
-        close: list[tuple[int, int, int, str]] = []
-        for armed in self._all(account if account is not None else ""):
-            if armed.shipped or len(close) >= COMPARED:
-                break
-            match = armed.rule.match
-            if armed.kinds and not armed.kinds & view.takes:
-                continue
-            lacks = differences(match, armed.tests, view)
-            if not fits_operation(match, view.operation, view.domain):
-                if lacks or not armed.tests:
-                    continue  # meant for something else
-                lacks = [f"operation is not {match.operation!r}"]
-            if not lacks:
-                lacks = ["it has matched as often as it may"]
-            fitting = len(armed.tests) - len(lacks)
-            close.append((len(lacks), -fitting, len(close), f"{armed.rule.id}: {', '.join(lacks)}"))
-        return [told for *_, told in sorted(close)[:NEAREST]]
+        tables = [
+            self._api[owner]
+            for owner in (view.account.id if view.account is not None else "", None)
+            if owner in self._api
+        ]
+        return nearest([*tables, self._files], view)
 
     def tell(self, line: str) -> None:
         """Say something on stderr, but not the same thing again and again."""

@@ -8,6 +8,7 @@ from mock_server.base.clock import Clock
 from mock_server.base.errors import BadRequest, NotFound
 from mock_server.base.limits import parse_all
 from mock_server.engine.accounts import Account, Accounts
+from mock_server.engine.faults.files import as_id
 from mock_server.engine.faults.table import Faults
 from mock_server.engine.limits import Limits
 from mock_server.engine.plans import Plans
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # models are built when the first scenario is asked for, not 
     from mock_server.engine.scenarios.files import Scenario
 
 HEADER = b"x-mock-scenario"
+ASKED = "scenario "  # what an account counts under, with the name that it asked for last by header
 
 
 class Scenarios:
@@ -80,16 +82,19 @@ class Scenarios:
     def by_header(self, account: Account, value: bytes) -> None:
         """Switch on what a request asks for, when its account asks for it the first time. Raises BadRequest.
 
-        SDKs send the same headers with every request: the second must not begin the scenario anew.
+        SDKs send the same headers with every request: the second must not begin the scenario anew. Another name does.
         """
         name = value.decode("latin-1").strip()
-        if f"scenario {name}" in account.counters:
+        asked = ASKED + name
+        if asked in account.counters:
             return
         try:
             self.switch_on(name, account)
         except (NotFound, FixtureError) as error:
             raise BadRequest(f"The header x-mock-scenario cannot be obeyed: {error}") from None
-        account.next(f"scenario {name}")
+        for before in [kind for kind in account.counters if kind.startswith(ASKED)]:
+            del account.counters[before]
+        account.next(asked)
 
     def switch_on(self, name: str, account: Account | None) -> None:
         """Put a scenario in force for an account or for everyone, in the place of one that is on. Raises NotFound, FixtureError."""
@@ -98,7 +103,7 @@ class Scenarios:
         owner = account.id if account else None
         self._on[owner] = (name, scenario)
         for n, rule in enumerate(scenario.faults, 1):
-            named = rule if rule.id is not None else rule.model_copy(update={"id": f"{name}.{n}"})
+            named = rule if rule.id is not None else rule.model_copy(update={"id": f"{as_id(name)}.{n}"})
             self._faults.add(named, owner, _source(name))
         for n, reply in enumerate(scenario.replies, 1):
             self._replies.add(reply.model_copy(update={"id": reply.id or f"{name}.{n}"}), owner)
