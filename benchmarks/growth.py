@@ -59,7 +59,7 @@ def fill(server: LocalServer, key: str, rows: int) -> str:
                               "last_message_at": at, "metadata": service._json(metadata), "messages": 0})  # fmt: skip
         pairs += service._pairs(account, metadata, at, n, id)
     store.begin()
-    store.one(RAISE, account=account, kind=service.KIND, n=rows)
+    store.run(RAISE, account=account, kind=service.KIND, n=rows)
     store.run_many(service.INSERT, conversations)
     store.run_many(service.INSERT_PAIR, pairs)
     store.commit()
