@@ -37,7 +37,7 @@ def find(call: Call, query: bytes, limit: int, offset: int) -> tuple[Sequence[An
             raise InvalidFilter(f"{name}: more than {LARGEST}.", source={"parameter": name})
         limit, offset = min(limit, LARGEST), min(offset, LARGEST)
     rows = call.world.store.query(_statement(call, parts, clauses, terms).limit(limit).offset(offset))
-    return rows, None if page is None else page.meta(_total(call, clauses))
+    return rows, None if page is None else page.meta(_total(call, parts, clauses))
 
 
 def _read(call: Call, query: bytes) -> tuple[list[Part], list[ColumnElement[bool]], list[Term]]:
@@ -115,9 +115,14 @@ def _fewest(call: Call, leads: Mapping[int, Select[Any]]) -> tuple[bool, int]:
     return fewest <= FEW, best
 
 
-def _total(call: Call, clauses: list[ColumnElement[bool]]) -> int:
-    """How many conversations there are, by the kept counter; only under filters are they counted."""
+def _total(call: Call, parts: list[Part], clauses: list[ColumnElement[bool]]) -> int:
+    """How many conversations there are, by the kept counter; only under filters are they counted, in the index if that will
+    do: a conversation has one pair of a key.
+    """
     if not clauses:
         return call.world.store.total(call.account.id, KIND)
+    if len(parts) == 1 and (pairs := filters.pair_values(parts[0])) is not None:
+        of_pairs = mine(select(func.count()).select_from(METADATA), METADATA, call.account.id)
+        return int(call.world.store.query(of_pairs.where(*filters.has_pair(*pairs)))[0][0])
     counted = mine(select(func.count()).select_from(CONVERSATION), CONVERSATION, call.account.id)
     return int(call.world.store.query(counted.where(*clauses))[0][0])
