@@ -3,7 +3,8 @@
     python benchmarks/growth.py [--conversations 1000000] [--messages 100000] [--rounds 9] [--db] [--only TEXT] [--json FILE]
 
 Every size has a server of its own in this process, filled by plain SQL; requests go straight into the application, for the
-time of a connection would hide growth. Sizes take turns. Figures are medians of the machine's time, whatever the load.
+time of a connection would hide growth. Sizes take turns, figures are medians: of CPU time, which other load changes little;
+with --db of the machine's time, for then disks are waited for.
 """
 
 import argparse
@@ -42,14 +43,14 @@ LISTS = {
     "list, eq on a rare metadata key": "metadata->call_control_id=eq.v3:{n}",
     "list, eq on a common metadata key": "metadata->assistant_id=eq.assistant-3",
     "list, eq on a common and a rare key": "metadata->assistant_id=eq.assistant-3&metadata->telnyx_end_user_target=eq.%2B1555{ten:07d}",
-    "list, common key by last message": "metadata->assistant_id=eq.assistant-3&order=last_message_at.desc",
     "list, time range of 50": "created_at=gte.2025-01-01T05:00:00Z&created_at=lt.2025-01-01T05:50:00Z",
     "list, time range, open": "created_at=gte.2025-01-01T05:00:00Z",
     "list, like with a rare prefix": "name=like.Call {n:07d}%25",
     "list, like with a common prefix": "name=like.Call%25",
 }
-# No index serves these: shown, and not held to the bound.
+# No index serves these, or none for both filter and order: shown, and not held to the bound.
 UNINDEXED = {
+    "(list, common key by last message)": "metadata->assistant_id=eq.assistant-3&order=last_message_at.desc",
     "(list, like %x%)": "name=like.%25xyzzy%25",
     "(list, eq on a common key with meta)": "metadata->assistant_id=eq.assistant-3&page[size]=20",
 }
@@ -60,6 +61,7 @@ class Grown:
 
     def __init__(self, size: int, kind: str, folder: Path | None, stack: ExitStack) -> None:
         self.size, self.kind = size, kind
+        self._clock = time.thread_time if folder is None else time.perf_counter
         self.app = create_app(Settings(port=0, db=folder / f"{kind}-{size}.db" if folder else None))
         self.app.enter_all_rooms()
         stack.callback(self.app.world.store.close)
@@ -90,9 +92,9 @@ class Grown:
         async def send(message: Any) -> None:
             answer.append(message)
 
-        before = time.perf_counter()
+        before = self._clock()
         await self.app(scope, receive, send)
-        taken = time.perf_counter() - before
+        taken = self._clock() - before
         if answer[0]["status"] != 200:
             raise SystemExit(
                 f"{method} {path}?{query} was answered with {answer[0]['status']}: {answer[1]['body'][:300]}"
@@ -208,9 +210,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     options = parser.parse_args()
     results = asyncio.run(run(options))
-    print(markdown(results))
+    tables = markdown(results)
+    print(tables)
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+        options.json.write_text(json.dumps({**results, "tables": tables}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
