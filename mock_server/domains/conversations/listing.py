@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal, select
 
 from mock_server.base.errors import InvalidFilter
 from mock_server.domains.conversations import filters
@@ -12,7 +12,7 @@ from mock_server.domains.conversations.tables import CONVERSATION, METADATA
 from mock_server.engine import filters as syntax
 from mock_server.engine.conditions import Condition, Group, Term
 from mock_server.engine.paging import asked
-from mock_server.engine.store import mine
+from mock_server.engine.store import Prepared, mine
 from mock_server.world import Call
 
 DEFAULT_LIMIT = 100
@@ -20,6 +20,10 @@ LARGEST = 2**63 - 1  # what a database takes for a limit
 FEW = 1000  # matches that are rather sorted than looked for in the order asked
 GROUPS = frozenset({"or", "and", "not.or", "not.and"})
 Part = Condition | Group
+NEWEST = Prepared(
+    mine(select(*SHOWN), CONVERSATION).order_by(*filters.order_by([]))
+    .limit(bindparam("size")).offset(bindparam("offset"))
+)  # fmt: skip
 
 
 def find(call: Call, query: bytes, limit: int, offset: int) -> tuple[Sequence[Any], dict[str, int] | None]:
@@ -36,7 +40,11 @@ def find(call: Call, query: bytes, limit: int, offset: int) -> tuple[Sequence[An
             name = "limit" if limit > LARGEST else "offset"
             raise InvalidFilter(f"{name}: more than {LARGEST}.", source={"parameter": name})
         limit, offset = min(limit, LARGEST), min(offset, LARGEST)
-    rows = call.world.store.query(_statement(call, parts, clauses, terms).limit(limit).offset(offset))
+    rows: Sequence[Any]
+    if parts or terms:
+        rows = call.world.store.query(_statement(call, parts, clauses, terms).limit(limit).offset(offset))
+    else:
+        rows = call.world.store.all(NEWEST, account=call.account.id, size=limit, offset=offset)
     return rows, None if page is None else page.meta(_total(call, parts, clauses))
 
 
