@@ -1,7 +1,9 @@
 """Writes what the documents take from code: `python docs/generate.py`. A test fails when it has not been run."""
 
+import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -87,7 +89,19 @@ def _options(path: str, command: Any) -> str:
     return "<br>".join(f"{words} {help}" for words, help in shown)
 
 
-PARTS = {"settings": settings, "quirks": quirks, "commands": commands}  # by the name in the page's comment
+def measured(file: str) -> str:
+    """The tables of a run that `make performance` has kept."""
+    tables: str = json.loads((DOCS / "performance" / file).read_text())["tables"]
+    return tables
+
+
+PARTS = {  # by the name in the page's comment
+    "settings": settings,
+    "quirks": quirks,
+    "commands": commands,
+    "bench": partial(measured, "bench.json"),
+    "growth": partial(measured, "growth.json"),
+}
 WHOLE = {"coverage.md": coverage, "admin-api.md": admin_api}
 
 

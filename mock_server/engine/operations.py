@@ -28,6 +28,10 @@ class Operation:
     metered: bool = False  # counts towards limits of tokens
     signed: bool = False  # the key may come as the access key id of an AWS signature
     handler: Layer | None = field(default=None, repr=False)  # compiled; linked when the room is first entered
+    names: tuple[str, ...] = field(init=False, repr=False)  # of its path parameters
+
+    def __post_init__(self) -> None:
+        self.names = tuple(s[1:-1].removesuffix(":path") for s in self.path.split("/") if s.startswith("{"))
 
 
 @dataclass(slots=True)
@@ -72,7 +76,8 @@ class Operations:
         if operation is not None:
             return operation, {}
         # The raw path, so that an encoded slash stays inside its segment.
-        found = self._walk(raw_path.decode("latin-1").split("/"))
+        segments = raw_path.decode("latin-1").split("/")
+        found = self._straight(segments) or self._walk(segments)
         if found is None:
             raise NotFound(self._hint(path))
         node, values = found
@@ -80,14 +85,27 @@ class Operations:
         if operation is None:
             allowed = sorted({m for k, m in node.ends if k == "http"})
             raise MethodNotAllowed(headers={"allow": ", ".join(allowed or ["GET"])})
-        names = [s[1:-1].removesuffix(":path") for s in operation.path.split("/") if s.startswith("{")]
-        return operation, {name: _decode(value) for name, value in zip(names, values, strict=True)}
+        return operation, {name: _decode(value) for name, value in zip(operation.names, values, strict=True)}
 
     def dialect_at(self, path: str) -> Dialect:
         """In which dialect a path that is no operation is refused: that of its neighbours, where they have but one."""
         head = path.split("/", 2)[1:2]
         dialects = {operation.dialect for operation in self.all.values() if operation.path.split("/", 2)[1:2] == head}
         return dialects.pop() if len(dialects) == 1 else "std"
+
+    def _straight(self, segments: list[str]) -> tuple[_Node, list[str]] | None:
+        """What `_walk` finds where its first way leads to the end, as nearly always; None where it does not."""
+        node, values = self._root, []
+        for segment in segments:
+            fixed = node.fixed.get(segment)
+            if fixed is not None:
+                node = fixed
+            elif node.parameter and segment:
+                node = node.parameter[1]
+                values.append(segment)
+            else:
+                return None
+        return (node, values) if node.ends else None
 
     def _walk(self, segments: list[str]) -> tuple[_Node, list[str]] | None:
         """Fixed segments win over parameters, these over what takes all the rest; where one leads nowhere, the next is tried."""
@@ -121,12 +139,13 @@ MALFORMED = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def _decode(value: str) -> str:
-    if MALFORMED.search(value):
-        raise BadRequest("The path is not valid percent-encoding.")
-    try:
-        text = unquote_to_bytes(value).decode()
-    except UnicodeDecodeError:
-        raise BadRequest("The path is not valid percent-encoded UTF-8.") from None
-    if "\0" in text:
+    if "%" in value:
+        if MALFORMED.search(value):
+            raise BadRequest("The path is not valid percent-encoding.")
+        try:
+            value = unquote_to_bytes(value).decode()
+        except UnicodeDecodeError:
+            raise BadRequest("The path is not valid percent-encoded UTF-8.") from None
+    if "\0" in value:
         raise BadRequest("The path contains a NUL byte.")
-    return text
+    return value
