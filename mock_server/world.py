@@ -1,6 +1,6 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +25,7 @@ from mock_server.engine.limits import Limits
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.plans import Plans, asked
-from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
+from mock_server.engine.replies import TALK, Chosen, Replies, View
 from mock_server.engine.replies.consulting import consult
 from mock_server.engine.route import current_call
 from mock_server.engine.scenarios.table import Scenarios

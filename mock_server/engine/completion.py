@@ -1,7 +1,7 @@
 """What is asked of a model and what it says, before either has a dialect: chat's, the Responses API's or Anthropic's."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -59,7 +59,9 @@ class Ask(View):
     stop: str | Sequence[str] | None = None
     thinks: bool | None = None  # None: as the model does
 
-    def __init__(self, model: str, user_text: str, system_text: str, turn: int, prompt_tokens: int, request: Any) -> None:
+    def __init__(
+        self, model: str, user_text: str, system_text: str, turn: int, prompt_tokens: int, request: Any
+    ) -> None:
         super().__init__("", "", model, user_text, system_text)
         self.turn = turn  # texts that the user has sent
         self.prompt_tokens = prompt_tokens

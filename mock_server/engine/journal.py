@@ -79,9 +79,7 @@ class Ring:
 class Journal:
     """ASGI layer. `nobody` stands in where there is no account."""
 
-    def __init__(
-        self, app: Layer, *, ring: Ring, machine: Machine, nobody: Account, ids: Ids
-    ) -> None:
+    def __init__(self, app: Layer, *, ring: Ring, machine: Machine, nobody: Account, ids: Ids) -> None:
         self._app, self._ring, self._machine, self._nobody, self._ids = app, ring, machine, nobody, ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -35,7 +33,7 @@ IN_FORM = re.compile(rb'(name="' + NAME_BYTES + rb'"[^\r\n]*(?:\r\n[^\r\n]+)*\r\
 OURS = 3  # content-type, content-length, x-request-id: an answer with no other header echoes nothing in them
 SHORTEST_SECRET = 8  # a shorter key would blank out ordinary words
 PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+")  # looks the same however it is escaped
-NONE: Mapping[bytes, bytes] = MappingProxyType({})  # headers of an exchange that is over
+NONE: dict[bytes, bytes] = {}  # headers of an exchange that is over
 
 
 def mask(exchange: Exchange) -> None:

@@ -268,9 +268,7 @@ def _usage(answer: Completion) -> str:
             more = f',"prompt_tokens_details":{{"cached_tokens":{answer.usage.cached_tokens}}}'
     if reasoning_tokens:
         more += f',"completion_tokens_details":{{"reasoning_tokens":{reasoning_tokens}}}'
-    return (
-        f'{{"prompt_tokens":{prompt_tokens},"completion_tokens":{completion_tokens},"total_tokens":{total}{more}}}'
-    )
+    return f'{{"prompt_tokens":{prompt_tokens},"completion_tokens":{completion_tokens},"total_tokens":{total}{more}}}'
 
 
 def _logprobs(answer: Completion, tokens: Sequence[str]) -> list[dict[str, Any]]:
