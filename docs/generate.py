@@ -11,6 +11,7 @@ import typer
 
 from docs.admin import admin_api
 from docs.coverage import DOCS, coverage
+from mock_server.base.hints import TABLE as HINTS
 from mock_server.base.quirks import PROFILES, TABLE
 from mock_server.base.settings import options
 from mock_server.cli import HOMES, cli
@@ -51,6 +52,14 @@ def quirks() -> str:
     return "\n".join(rows)
 
 
+def hints() -> str:
+    rows = ["| what the client is told | where that comes from |", "|---|---|"]
+    for hint in HINTS.values():
+        says = hint.says.replace("{{", "{").replace("}}", "}").removesuffix("{instead}")
+        rows.append(f"| {_cell(says)} | {hint.source} |")
+    return "\n".join(rows)
+
+
 def commands() -> str:
     """Every command with its arguments, options and help, from the command line itself."""
     root: Any = typer.main.get_command(cli)
@@ -87,7 +96,12 @@ def _options(path: str, command: Any) -> str:
     return "<br>".join(f"{words} {help}" for words, help in shown)
 
 
-PARTS = {"settings": settings, "quirks": quirks, "commands": commands}  # by the name in the page's comment
+PARTS = {
+    "settings": settings,
+    "quirks": quirks,
+    "hints": hints,
+    "commands": commands,
+}  # by the name in the page's comment
 WHOLE = {"coverage.md": coverage, "admin-api.md": admin_api}
 
 

@@ -65,7 +65,16 @@ def list_requests(
         return _follow(server, found, failed, curl, operation=operation, status=status)
     if curl:
         return server.show([_curl(server, e) for e in found], "\n".join)
-    server.show(found, lambda rows: table(COLUMNS, map(_row, rows), "No requests so far."))
+    server.show(found, _listed)
+
+
+def _listed(found: list[dict[str, Any]]) -> str:
+    head, *rows = table(COLUMNS, map(_row, found), "No requests so far.").split("\n")
+    return "\n".join([head, *(line for row, e in zip(rows, found, strict=True) for line in (row, *_warnings(e)))])
+
+
+def _warnings(e: dict[str, Any]) -> list[str]:
+    return [paint(f"  warning: {clean(warning)}", "yellow") for warning in e["warnings"]]
 
 
 def _found(server: Server, failed: bool, limit: int, **filters: Any) -> list[dict[str, Any]]:
@@ -99,7 +108,7 @@ def _print_one(server: Server, exchange: dict[str, Any], curl: bool) -> None:
     elif server.as_json:
         text = json.dumps(exchange, ensure_ascii=False)
     else:
-        text = _coloured(exchange, line(_row(exchange), WIDTHS))
+        text = "\n".join([_coloured(exchange, line(_row(exchange), WIDTHS)), *_warnings(exchange)])
     print(text, flush=True)
 
 

@@ -159,9 +159,15 @@ class Completion:
     top_logprobs: int = 0
     usage: Usage | None = None  # token counts that replace those below
     pacing: PacingRule | None = None  # of a stream, over the server's
+    counted: tuple[int, int] | None = None  # what `spent` has come to
 
     def spent(self) -> tuple[int, int]:
         """Tokens of all choices, and how many of them were reasoning; what the reply says of them counts more."""
+        if self.counted is None:
+            self.counted = self._count()
+        return self.counted
+
+    def _count(self) -> tuple[int, int]:
         total = reasoning = 0
         for choice in self.choices:
             reasoning += len(choice.reasoning)

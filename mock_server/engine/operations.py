@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
@@ -27,6 +28,7 @@ class Operation:
     raw: bool = False  # reads its body itself, bytes of any kind and number
     metered: bool = False  # counts towards limits of tokens
     signed: bool = False  # the key may come as the access key id of an AWS signature
+    hinted: bool = False  # its requests are searched for mistakes that it is known for
     handler: Layer | None = field(default=None, repr=False)  # compiled; linked when the room is first entered
 
 
@@ -82,6 +84,23 @@ class Operations:
         names = [s[1:-1].removesuffix(":path") for s in operation.path.split("/") if s.startswith("{")]
         return operation, {name: _decode(value) for name, value in zip(names, values, strict=True)}
 
+    def nearest(self, kind: Kind, method: str, path: str) -> tuple[Operation, str] | None:
+        """The operation that a path would be below another base, and that base: what has most of the path's end, and of
+        these the longest. None where none has any."""
+        segments = path.rstrip("/").split("/")[1:]
+        best, found = (0, 0), None
+        for operation in self.all.values():
+            own = operation.path.split("/")[1:]
+            if (operation.kind, operation.method) != (kind, method) or own[-1].endswith(":path}"):
+                continue
+            shared = _shared(own, segments)
+            while shared and own[len(own) - shared].startswith("{"):  # a name of the client's is no place to begin at
+                shared -= 1
+            base = own[: len(own) - shared]
+            if shared and not any(segment.startswith("{") for segment in base) and (shared, len(own)) > best:
+                best, found = (shared, len(own)), (operation, "".join(f"/{segment}" for segment in base))
+        return found
+
     def dialect_at(self, path: str) -> Dialect:
         """In which dialect a path that is no operation is refused: that of its neighbours, where they have but one."""
         head = path.split("/", 2)[1:2]
@@ -114,6 +133,12 @@ class Operations:
         if self._walk(("/v2" + path).split("/")):
             return f"{NotFound.default_detail} The API lives under /v2: try /v2{path[:200]}."
         return f"{NotFound.default_detail} The API lives under /v2."
+
+
+def _shared(own: list[str], asked: list[str]) -> int:
+    """How many segments two paths have in common at their ends; a parameter is whatever was asked."""
+    pairs = zip(reversed(own), reversed(asked), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] or (pair[0].startswith("{") and pair[1]), pairs))
 
 
 MALFORMED = re.compile("%(?![0-9A-Fa-f]{2})")

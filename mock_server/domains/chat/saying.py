@@ -50,8 +50,9 @@ def say(call: Call, ask: Ask, prefix: str, quoted: str | None = None) -> Complet
         completion.choices.append(choice)
     if chosen is not None and not chosen.shipped:
         _override(completion, chosen, view)
+    spent = call.exchange.tokens = completion.prompt_tokens, completion.spent()[0]
     if call.world.limits.on:
-        call.spend(completion.prompt_tokens + completion.spent()[0])
+        call.spend(sum(spent))
     return completion
 
 

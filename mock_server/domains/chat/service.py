@@ -75,6 +75,7 @@ def _check(call: Call, request: ChatRequest, functions: Sequence[Function]) -> N
             raise BadRequest(
                 "max_completion_tokens (formerly max_tokens) and function tools cannot be used in the same request."
             )
+        call.hint("max_tokens_with_tools")
 
 
 def _check_body(request: ChatRequest, functions: Sequence[Function]) -> None:

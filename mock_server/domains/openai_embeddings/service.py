@@ -42,6 +42,7 @@ async def create(call: Call, request: EmbeddingsRequest) -> bytes:
     tokens = sum(count_tokens(text) if isinstance(text, str) else len(text) for text in inputs)
     if scripted and (counted := scripted[0].reply.usage) is not None and counted.prompt_tokens is not None:
         tokens = counted.prompt_tokens
+    call.exchange.tokens = tokens, 0
     usage = to_json({"prompt_tokens": tokens, "total_tokens": tokens})
     return b'{"object":"list","data":[%s],"model":%s,"usage":%s}' % (data, to_json(request.model), usage)
 

@@ -42,6 +42,10 @@ class Hears(Protocol):
 
     def note(self, how: str) -> None: ...
 
+    def begin(self, first: bytes) -> None: ...
+
+    def puzzle(self) -> None: ...
+
     def count(self, characters: int) -> None: ...
 
 
@@ -107,6 +111,8 @@ class TranscriptionSession:
         self._active = self._fed = now
         if not message:
             return NOTHING
+        if not self._bytes:
+            self._ear.begin(message)
         self._messages.append(message)
         self._size += len(message)
         self._bytes += len(message)
@@ -115,6 +121,7 @@ class TranscriptionSession:
 
     def _obey(self, asked: Control | None, now: float) -> Sequence[Out]:
         if asked is None:
+            self._ear.puzzle()
             return NOTHING
         if self._manner.control_frames_by_engine and asked not in self._engine.controls:
             return NOTHING
