@@ -247,6 +247,22 @@ def test_what_a_client_sent_is_repeated_in_one_short_line(start, capfd):
     assert said.count("\n") == 2
 
 
+def test_keys_are_in_no_hint(start, capfd):
+    client = start(log_format="text")
+    for path in (f"/chat/{client.key}/completions", f"/{client.key}/chat/completions", f"/v2/{client.key}/ai/models"):
+        client.get(path)
+        client.post(path, {})
+    socket(f"{STT}?transcription_engine=Telnyx&input_format=wav&{client.key}=1")(client)
+    said = ""
+    while "hint  GET /v2/speech-to-text" not in said:
+        said += capfd.readouterr().err
+    entries = client.journal()
+
+    assert client.key not in said and client.key not in json.dumps([e["warnings"] for e in entries])
+    assert "*** is no parameter of this socket" in said
+    assert sum(bool(e["warnings"]) for e in entries) >= 3
+
+
 def test_the_report_and_the_command_line_show_them(start):
     from typer.testing import CliRunner
 

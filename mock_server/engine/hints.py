@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mock_server.base.hints import IN_REQUESTS, TABLE
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.log import Log
+from mock_server.engine.masks import hidden
 from mock_server.engine.operations import Operations
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Hints:
 
     def give(self, exchange: Exchange, name: str, /, **values: str) -> None:
         """Note a hint of the table, `values` in the place of its fields."""
-        says = TABLE[name].says.format(**{field: value[:LONGEST] for field, value in values.items()})
+        secret = exchange.secret
+        says = TABLE[name].says.format(**{field: hidden(value, secret)[:LONGEST] for field, value in values.items()})
         if says in exchange.warnings or len(exchange.warnings) >= MOST_NOTED:
             return
         exchange.warnings = (*exchange.warnings, says)
@@ -37,7 +39,8 @@ class Hints:
             if len(self._told) >= MOST_TOLD:
                 self._told.clear()
             self._told.add(key)
-            self._log.hint(exchange, says)
+            if self._log.on:
+                self._log.hint(exchange.method, hidden(exchange.path, secret), says)
 
     def look(self, exchange: Exchange) -> None:
         """Whether a request has a mistake that its operation is known for: in its query, or in as much of its body as is kept."""

@@ -46,11 +46,8 @@ class Log:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHERED, self.flush)
 
-    def hint(self, exchange: Exchange, says: str) -> None:
-        """Say what seems to be wrong with a client, while its exchange still goes on."""
-        if not self.on:
-            return
-        method, path = exchange.method, exchange.path
+    def hint(self, method: str, path: str, says: str) -> None:
+        """Say what seems to be wrong with a client, while its exchange still goes on. The path is one without the key."""
         self._waiting.append(lambda: self._hint(method, path, says))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHERED, self.flush)
