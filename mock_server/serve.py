@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import threading  # noqa: TID251  LocalServer is a thread of the test's process, not of the server
-from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -14,7 +13,6 @@ import uvicorn
 
 from mock_server.app import create_app
 from mock_server.base.settings import Settings
-from mock_server.engine.log import JsonLines
 from mock_server.protocols import HttpProtocol, SocketProtocol
 
 
@@ -101,11 +99,7 @@ def run(settings: Settings) -> None:
     """Serve until told to stop. Raises PortInUse and SettingsError before anything is answered."""
     listener = bind(settings.host, settings.port)
     quieten()
-    if settings.log_format == "auto":
-        settings = replace(settings, log_format="text")
     app = create_app(settings)
-    if settings.log_format == "json":
-        sys.stderr = JsonLines(sys.stderr)  # after the log has taken the one that is there
     _run(app, settings, listener, "Telnyx AI mock ready at {url}/v2")
 
 

@@ -1,6 +1,7 @@
 """`serve`: arguments and MOCK_* variables become Settings, Settings become a server."""
 
 import inspect
+import sys
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
@@ -15,10 +16,13 @@ def run_server(**values: Any) -> None:
     """Serve the mock API until stopped with Ctrl-C or SIGTERM."""
     try:
         settings = _settings(values)
+        from mock_server.engine.log import JsonLines
         from mock_server.engine.replies import FixtureError
         from mock_server.serve import PortInUse, run
     except SettingsError as error:
         refuse(str(error))
+    if settings.log_format == "json":
+        sys.stderr = JsonLines(sys.stderr)
     try:
         run(settings)
     except (PortInUse, SettingsError, FixtureError) as error:
@@ -27,6 +31,8 @@ def run_server(**values: Any) -> None:
 
 def _settings(values: dict[str, Any]) -> Settings:
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    if given["log_format"] == "auto":
+        given["log_format"] = "text"
     return Settings(**given)
 
 
