@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import takewhile
+from functools import cached_property
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
@@ -88,18 +88,34 @@ class Operations:
         """The operation that a path would be below another base, and that base: what has most of the path's end, and of
         these the longest. None where none has any."""
         segments = path.rstrip("/").split("/")[1:]
-        best, found = (0, 0), None
-        for operation in self.all.values():
+        for i in range(len(segments)):
+            found = self._walk(segments[i:], self._tails)
+            operation = found[0].ends.get((kind, method)) if found else None
+            if operation is not None:
+                own = operation.path.split("/")
+                return operation, "/".join(own[: len(own) - len(segments) + i])
+        return None
+
+    @cached_property
+    def _tails(self) -> _Node:
+        """Paths by their ends, from each fixed segment on that no parameter comes before. Made when first needed."""
+        root = _Node()
+        for operation in sorted(self.all.values(), key=lambda operation: len(operation.path)):
             own = operation.path.split("/")[1:]
-            if (operation.kind, operation.method) != (kind, method) or own[-1].endswith(":path}"):
+            if own[-1].endswith(":path}"):
                 continue
-            shared = _shared(own, segments)
-            while shared and own[len(own) - shared].startswith("{"):  # a name of the client's is no place to begin at
-                shared -= 1
-            base = own[: len(own) - shared]
-            if shared and not any(segment.startswith("{") for segment in base) and (shared, len(own)) > best:
-                best, found = (shared, len(own)), (operation, "".join(f"/{segment}" for segment in base))
-        return found
+            for i, segment in enumerate(own):
+                if segment.startswith("{"):
+                    break
+                node = root
+                for part in own[i:]:
+                    if part.startswith("{"):
+                        node.parameter = node.parameter or (part[1:-1], _Node())
+                        node = node.parameter[1]
+                    else:
+                        node = node.fixed.setdefault(part, _Node())
+                node.ends[operation.kind, operation.method] = operation  # the longest is the last
+        return root
 
     def dialect_at(self, path: str) -> Dialect:
         """In which dialect a path that is no operation is refused: that of its neighbours, where they have but one."""
@@ -107,9 +123,9 @@ class Operations:
         dialects = {operation.dialect for operation in self.all.values() if operation.path.split("/", 2)[1:2] == head}
         return dialects.pop() if len(dialects) == 1 else "std"
 
-    def _walk(self, segments: list[str]) -> tuple[_Node, list[str]] | None:
+    def _walk(self, segments: list[str], root: _Node | None = None) -> tuple[_Node, list[str]] | None:
         """Fixed segments win over parameters, these over what takes all the rest; where one leads nowhere, the next is tried."""
-        states: list[tuple[_Node, int, list[str]]] = [(self._root, 0, [])]
+        states: list[tuple[_Node, int, list[str]]] = [(root or self._root, 0, [])]
         while states:
             node, i, values = states.pop()
             if i == len(segments):
@@ -133,12 +149,6 @@ class Operations:
         if self._walk(("/v2" + path).split("/")):
             return f"{NotFound.default_detail} The API lives under /v2: try /v2{path[:200]}."
         return f"{NotFound.default_detail} The API lives under /v2."
-
-
-def _shared(own: list[str], asked: list[str]) -> int:
-    """How many segments two paths have in common at their ends; a parameter is whatever was asked."""
-    pairs = zip(reversed(own), reversed(asked), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] or (pair[0].startswith("{") and pair[1]), pairs))
 
 
 MALFORMED = re.compile("%(?![0-9A-Fa-f]{2})")
