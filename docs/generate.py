@@ -13,6 +13,7 @@ import typer
 
 from docs.admin import admin_api
 from docs.coverage import DOCS, coverage
+from mock_server.base.hints import TABLE as HINTS
 from mock_server.base.quirks import PROFILES, TABLE
 from mock_server.base.settings import options
 from mock_server.cli import HOMES, cli
@@ -50,6 +51,14 @@ def quirks() -> str:
     for quirk in TABLE:
         on_in = ", ".join(f"`{profile}`" for profile in PROFILES if profile in quirk.on_in)
         rows.append(f"| `{quirk.name}` | {quirk.what} | {on_in} | {quirk.source} |")
+    return "\n".join(rows)
+
+
+def hints() -> str:
+    rows = ["| what the client is told | where that comes from |", "|---|---|"]
+    for hint in HINTS.values():
+        says = hint.says.replace("{{", "{").replace("}}", "}").removesuffix("{instead}")
+        rows.append(f"| {_cell(says)} | {hint.source} |")
     return "\n".join(rows)
 
 
@@ -98,6 +107,7 @@ def measured(file: str) -> str:
 PARTS = {  # by the name in the page's comment
     "settings": settings,
     "quirks": quirks,
+    "hints": hints,
     "commands": commands,
     "bench": partial(measured, "bench.json"),
     "growth": partial(measured, "growth.json"),

@@ -140,7 +140,7 @@ class App:
             Cors,
             partial(
                 Gate, operations=self.operations, accounts=world.accounts, scenarios=world.scenarios, limits=world.limits,
-                faults=world.faults, replies=world.replies, recordings=world.recordings,
+                faults=world.faults, hints=world.hints, replies=world.replies, recordings=world.recordings,
                 enter=self.enter, max_json=settings.max_json_bytes, max_upload=settings.max_upload_bytes, lean=lean,
             ),
         ]  # fmt: skip

@@ -163,6 +163,7 @@ class Completion:
     top_logprobs = 0
     usage: Usage | None = None  # token counts that replace those below
     pacing: PacingRule | None = None  # of a stream, over the server's
+    counted: tuple[int, int] | None = None  # what `spent` has come to
 
     def __init__(self, id: str, created: int, model: str, prompt_tokens: int, choices: list[Choice]) -> None:
         self.id = id
@@ -173,6 +174,11 @@ class Completion:
 
     def spent(self) -> tuple[int, int]:
         """Tokens of all choices, and how many of them were reasoning; what the reply says of them counts more."""
+        if self.counted is None:
+            self.counted = self._count()
+        return self.counted
+
+    def _count(self) -> tuple[int, int]:
         total = reasoning = 0
         for choice in self.choices:
             reasoning += len(choice.reasoning)

@@ -62,6 +62,13 @@ def mask(exchange: Exchange) -> None:
         exchange.response_body = response[:BODY_CAP]
 
 
+def hidden(text: str, secret: bytes) -> str:
+    """A text that a client has a hand in, without its key: for what is told of an exchange before it has ended."""
+    for form in forms_of(secret) if len(secret) >= SHORTEST_SECRET else ():
+        text = text.replace(form.decode("utf-8", "replace"), MASK.decode())
+    return text
+
+
 def forms_of(secret: bytes) -> tuple[bytes, ...]:
     """A key with characters that JSON or a URL would escape, in every way that it may be written; the longest first."""
     text = secret.decode("utf-8", "replace")
