@@ -16,7 +16,10 @@ RUN pip --python /app/bin/python install --no-cache-dir --no-compile --no-deps .
     && cd /app/lib/python3.*/site-packages \
     && rm -rf numpy/random numpy/ma numpy/polynomial numpy/testing numpy/f2py numpy/typing numpy/_core/include \
         sqlalchemy/testing sqlalchemy/dialects/mysql sqlalchemy/dialects/oracle sqlalchemy/dialects/mssql \
-        sqlalchemy/dialects/postgresql rich* pygments* Pygments* markdown_it* mdurl* \
+        sqlalchemy/dialects/postgresql sqlalchemy/ext/asyncio \
+        prometheus_client/aiohttp prometheus_client/django prometheus_client/twisted \
+        prometheus_client/bridge prometheus_client/parser.py prometheus_client/openmetrics/parser.py \
+        rich* pygments* Pygments* markdown_it* mdurl* \
     && find . \( -type d -name tests -o -name '*.pyi' -o -name '*.a' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) \
         -prune -exec rm -rf {} + \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app/lib

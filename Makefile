@@ -6,10 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 PORT ?= 4010
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test lint format typecheck check browser conformance proof bench clean
+.PHONY: help serve install test lint format typecheck check browser conformance proof bench performance clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.serve ## install and serve on http://localhost:4010/v2 (PORT=... for another port)
 	$(BIN)/python -m mock_server serve --port $(PORT)
@@ -51,6 +51,13 @@ bench: $(VENV)/.test ## speed as ratios to a bare ASGI app in the same run (want
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/rules.py
 	$(BIN)/python benchmarks/similarity.py
+
+performance: $(VENV)/.test ## measure anew what docs/performance.md shows, tables and pictures (wants wrk; root or ptrace)
+	$(PIP) install -e '.[bench]'
+	$(BIN)/python benchmarks/run.py --json docs/performance/bench.json
+	$(BIN)/python benchmarks/growth.py --json docs/performance/growth.json
+	$(BIN)/python benchmarks/pictures.py
+	$(BIN)/python docs/generate.py
 
 clean: ## remove .venv, caches and build results
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build dist

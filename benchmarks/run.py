@@ -239,6 +239,7 @@ def main() -> int:
         options.md.write_text(text + "\n")
     if options.json:
         results = {**report.results(bench.samples, bench.absent), "circumstances": circumstances, "failure": failure}
+        results["tables"] = text
         options.json.write_text(json.dumps({**results, "samples": bench.samples}, indent=1) + "\n")
     if failure:
         say(f"FAILED: {failure}")

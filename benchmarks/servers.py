@@ -96,6 +96,10 @@ class Server:
         finally:
             connection.close()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def memory_mb(self) -> float | None:
         """Resident memory in MB of 2**20 bytes; None where there is no /proc."""
         try:

@@ -1,7 +1,9 @@
 """Writes what the documents take from code: `python docs/generate.py`. A test fails when it has not been run."""
 
+import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -11,6 +13,7 @@ import typer
 
 from docs.admin import admin_api
 from docs.coverage import DOCS, coverage
+from mock_server.base.hints import TABLE as HINTS
 from mock_server.base.quirks import PROFILES, TABLE
 from mock_server.base.settings import options
 from mock_server.cli import HOMES, cli
@@ -51,6 +54,14 @@ def quirks() -> str:
     return "\n".join(rows)
 
 
+def hints() -> str:
+    rows = ["| what the client is told | where that comes from |", "|---|---|"]
+    for hint in HINTS.values():
+        says = hint.says.replace("{{", "{").replace("}}", "}").removesuffix("{instead}")
+        rows.append(f"| {_cell(says)} | {hint.source} |")
+    return "\n".join(rows)
+
+
 def commands() -> str:
     """Every command with its arguments, options and help, from the command line itself."""
     root: Any = typer.main.get_command(cli)
@@ -87,7 +98,20 @@ def _options(path: str, command: Any) -> str:
     return "<br>".join(f"{words} {help}" for words, help in shown)
 
 
-PARTS = {"settings": settings, "quirks": quirks, "commands": commands}  # by the name in the page's comment
+def measured(file: str) -> str:
+    """The tables of a run that `make performance` has kept."""
+    tables: str = json.loads((DOCS / "performance" / file).read_text())["tables"]
+    return tables
+
+
+PARTS = {  # by the name in the page's comment
+    "settings": settings,
+    "quirks": quirks,
+    "hints": hints,
+    "commands": commands,
+    "bench": partial(measured, "bench.json"),
+    "growth": partial(measured, "growth.json"),
+}
 WHOLE = {"coverage.md": coverage, "admin-api.md": admin_api}
 
 

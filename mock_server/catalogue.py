@@ -8,6 +8,7 @@ S3 operation it is depends on the query.
 
 from collections.abc import Iterator
 
+from mock_server.base.hints import IN_REQUESTS
 from mock_server.engine.operations import Operation
 
 ROWS = """
@@ -266,4 +267,5 @@ def operations() -> Iterator[Operation]:
         yield Operation(
             id, method, path, dialect, None if room == "-" else room, kind, id in UPLOADS, id in IDEMPOTENT,  # type: ignore[arg-type]
             raw=dialect == "s3", signed=dialect == "s3", metered=id in METERED,
+            hinted=id in IN_REQUESTS,
         )  # fmt: skip

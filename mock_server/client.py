@@ -225,6 +225,10 @@ class _Calls(_Group):
         """Every attempt to deliver a webhook, newest first; `wait` for what is due."""
         return self._send("GET", "/webhooks", params={"wait": wait})
 
+    def metrics(self) -> Json:
+        """The server's figures, as the text that Prometheus reads."""
+        return self._send("GET", "/metrics", read=_text)
+
     def operations(self) -> Json:
         return self._send("GET", "/operations")
 
@@ -243,6 +247,10 @@ def _body(answer: httpx.Response) -> Json:
 def _data(answer: httpx.Response) -> Json:
     body = answer.json()
     return body["data"] if isinstance(body, dict) and "data" in body else body
+
+
+def _text(answer: httpx.Response) -> str:
+    return answer.text
 
 
 def _content(answer: httpx.Response) -> bytes:

@@ -213,6 +213,8 @@ def _told(mock: TelnyxMock, url: str | None) -> str:
         lines.insert(0, f"The last {MOST_SHOWN} exchanges:")
     if url:
         lines.append(f"To look again: telnyx-ai-mock requests --url {mock.url} --key {mock.key}")
+        if exchanges:
+            lines.append(f"In the console: {mock.url}/_mock/#exchanges/{exchanges[0]['id']}")
     return "\n".join(lines)
 
 

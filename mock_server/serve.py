@@ -1,6 +1,7 @@
 """Runs an App under uvicorn: from the command line, or as `LocalServer` in a thread of a test."""
 
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -23,13 +24,15 @@ class PortInUse(RuntimeError):
 
 
 class Server(uvicorn.Server):
-    """uvicorn that says one line when ready, and ends with exit code 0 when told to stop."""
+    """uvicorn that ends with exit code 0 when told to stop. With a process of its own it says one line when ready."""
 
-    said = ""  # when it is ready, with {url} in it
+    said = ""  # when it is ready, with {url} in it: the process is the server's
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.said and sockets:
+            gc.freeze()  # what came with the start is never looked through for garbage again
+            gc.enable()
             print(self.said.replace("{url}", url_of(sockets[0])), flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

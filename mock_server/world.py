@@ -1,6 +1,6 @@
 """The World: everything one server is made of. And Call: what one request may use of it. No globals."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,18 +20,21 @@ from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults.table import Faults
+from mock_server.engine.hints import Hints
 from mock_server.engine.idempotency import once
 from mock_server.engine.journal import Ring
 from mock_server.engine.limits import Limits
+from mock_server.engine.log import Log
 from mock_server.engine.outbox import Outbox
 from mock_server.engine.pacing import Pacing
 from mock_server.engine.plans import Plans, asked
-from mock_server.engine.replies import TALK, Chosen, Replies, ToolResult, View
+from mock_server.engine.replies import TALK, Chosen, Replies, View
 from mock_server.engine.replies.consulting import consult
 from mock_server.engine.route import current_call
 from mock_server.engine.scenarios.table import Scenarios
 from mock_server.engine.snapshots.kept import Snapshots
 from mock_server.engine.sockets import Pump, Session
+from mock_server.engine.tally import Tally
 from mock_server.engine.vectors import Vectors
 from mock_server.engine.webhooks import Webhooks
 from mock_server.engine.worker import Worker
@@ -84,7 +87,12 @@ class World(Snapshotted):
             faults=self.faults, limits=self.limits, plans=self.plans, replies=self.replies,
         )  # fmt: skip
         self.recordings = _recordings(settings, self.clock)
-        self.ring = Ring()
+        self.tally = Tally()
+        self.ring = Ring(self.tally)
+        self.log = Log(settings.log_format)
+        if self.log.on:
+            self.ring.watches.add(self.log)
+        self.hints = Hints(self.log)
         self.pacing = Pacing(settings.time_to_first_token, settings.tokens_per_second)
         self.egress = Egress(settings.egress_allow)
         self.outbox = Outbox(self.clock)
@@ -136,6 +144,7 @@ class World(Snapshotted):
             self.faults.reset(account.id)
             self.replies.reset(account.id)
             self.ring.clear(account.id)
+            self.hints.reset(account.id)
             self.webhooks.clear(account.id)
             self.scenarios.reset(account.id)
         else:
@@ -146,6 +155,8 @@ class World(Snapshotted):
             self.faults.reset()
             self.replies.reset()
             self.ring.reset()
+            self.tally.reset()
+            self.hints.reset()
             self.webhooks.reset()
             self.cache.clear()
             self.scenarios.reset()  # last: the one from the start is on again
@@ -170,6 +181,7 @@ class World(Snapshotted):
         await self.outbox.close()
         await self.egress.close()
         self.worker.close()
+        self.log.close()
         self.blobs.close()
         if self.stored:
             self.store.close()
@@ -210,6 +222,10 @@ class Call:
 
     def quirk(self, name: str) -> bool:
         return self.world.quirks[name]
+
+    def hint(self, name: str, /, **values: str) -> None:
+        """Note a mistake of the client's, by its name in base/hints.py, and what its sentence has in braces."""
+        self.world.hints.give(self.exchange, name, **values)
 
     def hex(self, kind: str) -> str:
         """32 hexadecimal digits for the next thing of a kind."""
@@ -252,7 +268,8 @@ class Call:
         view.account = self.account
         if (context := exchange.headers.get(CONTEXT)) is not None:
             view.context = context.decode("latin-1")
-        return consult(self.world.replies, exchange, view, strict=required and self.world.settings.strict)
+        world = self.world
+        return consult(world.replies, exchange, view, world.tally, strict=required and world.settings.strict)
 
     def scripted(self, model: str, user_text: str, **about: Any) -> tuple[Chosen, View] | None:
         """As `choose`, for what needs no reply to answer: None, and no time spent, where the user has none for it."""

@@ -328,8 +328,16 @@ def test_the_doctor_explains_the_classic_mistakes(mock, run, monkeypatch, name, 
 
 
 def test_the_doctor_tells_of_requests_that_went_astray(mock, run):
-    mock.http.get(mock.url + "/ai/models")
-    assert "GET /ai/models. Point the client at" in run("doctor").out
+    mock.http.get(mock.url + "/nothing/here")
+    assert "GET /nothing/here. Point the client at" in run("doctor").out
+
+
+def test_the_doctor_repeats_what_clients_were_told(mock, run):
+    mock.post("/chat/completions", {})
+    mock.post("/ai/embeddings/similarity-search", {"bucket_name": "b", "query": "q", "num_docs": 1})
+    told = [finding["says"] for finding in run("doctor", "--json").json if finding["level"] == "note"]
+    assert "num_docs is ignored: the field is num_of_docs." in told
+    assert any(says.endswith("the client's base URL should end in /v2/ai/openai.") for says in told)
 
 
 def test_the_doctor_without_a_mock(run):

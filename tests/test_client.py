@@ -46,6 +46,7 @@ CALLS: list[tuple[Callable[[Any], Any], Callable[[Any], Any], Any]] = [
     (lambda c: c.webhooks(wait=True), lambda r: r, []),
     (lambda c: c.operations(), lambda r: len(r) > 50, True),
     (lambda c: c.quirks(), lambda r: "name" in r[0], True),
+    (lambda c: c.metrics(), lambda r: "telnyx_mock_server_info" in r, True),
     (lambda c: c.reset(), lambda r: r["reset"][:5], "acct_"),
     (lambda c: c.clock.run(), lambda r: r["account"][:5], "acct_"),
 ]

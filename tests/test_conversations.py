@@ -207,6 +207,18 @@ def test_messages_are_oldest_first_ties_in_the_order_they_came(client: Client) -
     assert [page["meta"]["total_pages"] for page in pages] == [2, 2, 2]
 
 
+def test_messages_are_oldest_first_on_every_page_after_the_clock_was_set_back(client: Client) -> None:
+    freeze(client, "2025-01-01T00:00:00Z")
+    id = create(client)["id"]
+    for n in range(6):
+        client.admin("POST", "/clock", json={"advance": -300 if n == 3 else 60})
+        client.post(f"/ai/conversations/{id}/message", {"role": "user", "content": str(n)})
+
+    pages = [client.get(f"/ai/conversations/{id}/messages?page[size]=2&page[number]={n}").json() for n in (1, 2, 3)]
+
+    assert [[m["text"] for m in page["data"]] for page in pages] == [["3", "4"], ["5", "0"], ["1", "2"]]
+
+
 def test_last_message_at_follows_the_messages(client: Client) -> None:
     freeze(client, "2025-01-01T00:00:00Z")
     id = create(client)["id"]

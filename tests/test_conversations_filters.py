@@ -228,3 +228,17 @@ def test_a_pattern_full_of_wildcards_comes_to_an_end(client: Client, pattern: st
 
     for operator in ("like", "ilike"):
         assert client.get("/ai/conversations", params={"name": f"{operator}.{pattern}"}).json() == {"data": []}
+
+
+def test_a_page_tells_how_many_fit_by_metadata(client: Client) -> None:
+    for n in range(5):
+        client.post("/ai/conversations", {"metadata": {"team": "ab"[n % 2], "other": "a"}})
+    gone = client.post("/ai/conversations", {"metadata": {"team": "a"}}).json()["id"]
+    client.request("DELETE", f"/ai/conversations/{gone}")
+
+    totals = [
+        client.get(f"/ai/conversations?metadata->team={wanted}&page[size]=2").json()["meta"]["total_results"]
+        for wanted in ("eq.a", "in.(a,b)", "in.(a,a)", "eq.c", "neq.a")
+    ]
+
+    assert totals == [3, 5, 3, 0, 2]

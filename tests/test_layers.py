@@ -92,9 +92,9 @@ ROWS_ACROSS_DOMAINS = {
 NOT_FOR_DOMAINS = {"engine.gate", "engine.faults", "engine.journal"}
 NOT_FOR_BASE = {"fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "uvicorn", "httpx"}
 # Fields of the World that never change after the start; every other one is reset.
-CONSTANT = {"settings", "place", "quirks", "ids", "pacing", "egress", "worker", "snapshots", "recordings"}
-# Fields that a snapshot leaves out: the journal, work that waits, and what is made again from rows or files.
-NOT_IN_SNAPSHOTS = CONSTANT | {"ring", "webhooks", "outbox", "vectors", "cache"}
+CONSTANT = {"settings", "place", "quirks", "ids", "pacing", "egress", "worker", "snapshots", "recordings", "log"}
+# Fields that a snapshot leaves out: the journal and what is counted of it, work that waits, and what is made again from rows or files.
+NOT_IN_SNAPSHOTS = CONSTANT | {"ring", "tally", "hints", "webhooks", "outbox", "vectors", "cache"}
 
 
 def modules() -> dict[str, Path]:
@@ -349,6 +349,7 @@ def use(app: App, key: str) -> None:
             for path in ("/v2/ai/chat/completions", "/v2/ai/openai/chat/completions"):
                 assert (await http.post(path, json=body, headers=headers)).status_code == 200
             assert (await http.get("/v2/ai/models", headers=headers)).status_code == 200
+            assert (await http.get("/ai/models", headers=headers)).status_code == 404  # a hint
 
     asyncio.run(requests())
     world = app.world

@@ -284,6 +284,7 @@ def test_a_server_that_runs_already_keeps_what_a_failed_test_did(run: Run, serve
     good, bad = (client.as_key(key_of(f"test_sample.py::test_{name}", "run-7")) for name in ("good", "bad"))
     assert "1 failed, 1 passed" in done.stdout, done.stdout
     assert f"telnyx-ai-mock requests --url {server.url} --key run-7-test-sample-py-test-bad-" in done.stdout
+    assert f"In the console: {server.url}/_mock/#exchanges/{bad.journal()[0]['id']}" in done.stdout
     assert good.journal() == [] and [e["reply"] is not None for e in bad.journal()] == [True]
     assert bad.chat().json()["choices"][0]["message"]["content"] != "Still here?"
 

@@ -41,6 +41,7 @@ NOT_RUN = {
     "telnyx-ai-mock record --upstream https://api.telnyx.com/v2 --out recorded": "calls the service; tests/test_record.py does it",
     "telnyx-ai-mock serve --fixtures recorded": "wants what the recorder wrote; tests/test_record.py does it",
     "name: tests": "needs GitHub's runners; test_the_workflow_and_the_compose_file_fit_the_server reads it",
+    "scrape_configs:": "needs a Prometheus; test_the_scrape_fits_the_server reads it",
     "services:": "needs a Docker engine; test_the_workflow_and_the_compose_file_fit_the_server reads it",
 }
 
@@ -260,6 +261,18 @@ def test_the_workflow_and_the_compose_file_fit_the_server():
     assert job["env"]["TELNYX_BASE_URL"] == f"{LOCAL}/v2" and job["env"]["OPENAI_BASE_URL"] == f"{LOCAL}/v2/ai/openai"
     assert compose["app"]["environment"]["TELNYX_BASE_URL"] == "http://telnyx:4010/v2"
     assert compose["telnyx"]["environment"]["MOCK_EGRESS_ALLOW"] in compose
+
+
+def test_the_scrape_fits_the_server(client):
+    (scrape,) = yaml.safe_load(block("scrape_configs:"))["scrape_configs"]
+    named = set(re.findall(r"`(telnyx_mock_\w+)`", TEXTS["docs/logs.md"]))
+    client.chat()
+
+    answer = client.http.get(client.url + scrape["metrics_path"])
+
+    told = {line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE telnyx_mock_")}
+    assert scrape["static_configs"][0]["targets"] == [LOCAL.removeprefix("http://")]
+    assert answer.status_code == 200 and told == named
 
 
 # Links

@@ -59,8 +59,9 @@ class Running:
 
 
 def environment(**extra: str) -> Mapping[str, str]:
-    """This process's environment without settings that it may hold for the mock."""
-    return {**{name: value for name, value in os.environ.items() if not name.startswith("MOCK_")}, **extra}
+    """This process's environment without settings that it may hold for the mock; and no log, so that all else is seen."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MOCK_")}
+    return {**kept, "MOCK_LOG_FORMAT": "none", **extra}
 
 
 def command(*arguments: str) -> list[str]:

@@ -30,11 +30,15 @@ class Voice:
         self.whole, self.error = whole, error
         self.settings: Any = "not settled"
         self.said: list[str] = []
+        self.hints: list[str] = []
 
     def settle(self, voice_settings: Any) -> None:
         self.settings = voice_settings
         if voice_settings == {"bad": 1}:
             raise SpeechFailed("No such format.")
+
+    def hint(self, name: str, /, **values: str) -> None:
+        self.hints.append(name)
 
     def say(self, text: str) -> Spoken:
         if self.error is not None:
@@ -327,7 +331,7 @@ def test_paced_audio_keeps_the_socket_open():
 
 
 def test_frames_are_read():
-    assert read('{"text": "a", "flush": true, "voice": "x"}') == Said("a", flush=True)
+    assert read('{"text": "a", "flush": true, "voice": "x"}') == Said("a", flush=True, misplaced=frozenset({"voice"}))
     assert read('{"force": true}') == Said(None, force=True)
 
 

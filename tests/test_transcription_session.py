@@ -163,6 +163,12 @@ class Listener:
     def note(self, how):
         self.how = how
 
+    def begin(self, first):
+        self.first = first
+
+    def puzzle(self):
+        self.puzzled = True
+
     def count(self, characters):
         self.counted.append(characters)
 

@@ -354,6 +354,19 @@ def test_verify_counts_and_orders_over_all(server: Running) -> None:
     assert wrong.status_code == 417
 
 
+def test_metrics_are_added_up(server: Running) -> None:
+    for key in (*KEYS, KEYS[1]):
+        chat(server, key)
+    ANEW.get(f"{server.v2}/ai/models", headers=bearer(KEYS[2])).raise_for_status()
+
+    told = ANEW.get(f"{server.url}/_mock/metrics", headers=bearer(KEYS[3])).text
+
+    assert 'telnyx_mock_exchanges_total{operation="chat.create_completion",status="200"} 5.0\n' in told
+    assert re.search(r'telnyx_mock_exchanges_total\{operation="[^"]*models[^"]*",status="200"\} 1\.0\n', told)
+    assert re.search(r"\ntelnyx_mock_server_info\{.*\} 1\.0\n", told)
+    assert len(re.findall("^# HELP", told, re.MULTILINE)) == len(set(re.findall("^# HELP.*", told, re.MULTILINE)))
+
+
 def test_the_stream_of_exchanges_has_those_of_all(server: Running, http: httpx.Client) -> None:
     with http.stream("GET", f"{server.url}/_mock/requests/stream") as stream:
         lines = stream.iter_lines()

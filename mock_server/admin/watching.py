@@ -26,7 +26,7 @@ async def stream_requests(world: WorldDep, account: AccountDep) -> StreamingResp
     `exchanges`: {data: what `GET /_mock/requests?brief=true` has, oldest first; missed: how many there was no room for};
     `emptied`: exchanges were forgotten, list them anew; `end`: the server stops.
     """
-    if len(world.ring.watches) >= MOST_WATCHES:
+    if sum(isinstance(onlooker, Watch) for onlooker in world.ring.watches) >= MOST_WATCHES:
         raise ServiceUnavailable(f"{MOST_WATCHES} are looking on already, which is the limit.")
     watch = Watch(account.id if account else None)
     world.ring.watches.add(watch)  # from here on, so that who then asks for the list misses nothing

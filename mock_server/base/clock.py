@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 # What the calendar can show, in seconds since the epoch: 0001-01-01 to 9999-12-31, a day short at both ends.
@@ -190,4 +191,15 @@ def parse_instant(text: str) -> float:
 
 def iso(seconds: float) -> str:
     """An instant as the API writes it: `2025-04-15T13:07:28.764Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return iso_ms(round(seconds * 1e6) // 1000)
+
+
+def iso_ms(milliseconds: int) -> str:
+    """The same of whole milliseconds since the epoch."""
+    second, rest = divmod(milliseconds, 1000)
+    return f"{_second(second)}.{rest:03d}Z"
+
+
+@lru_cache(1024)  # rows made together show the same second, and a row shows several times
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from mock_server.base import limits, quirks, states
 from mock_server.base.clock import EARLIEST, LATEST, parse_instant
@@ -16,6 +16,7 @@ from mock_server.base.place import MOST_WORKERS
 from mock_server.base.quirks import Profile
 from mock_server.base.states import State
 
+LogFormat = Literal["auto", "text", "json", "none"]
 LONGEST = 24 * 3600.0  # seconds that any wait may take
 
 
@@ -92,6 +93,11 @@ class Settings:
         (), "Host, address or network that webhooks and fetches may reach; without it this machine only.",
         metavar="HOST", many=True,
     )  # fmt: skip
+    log_format: LogFormat = _option(
+        "auto",
+        "A line on stderr for each exchange: text, json, or none of them; auto is text from the command line and none in a "
+        "test's own process.",
+    )
     insights_after: float | None = _option(
         None, "Seconds of silence after which a conversation's insights run by themselves.", metavar="SECONDS"
     )
@@ -161,6 +167,8 @@ def check(settings: Settings) -> None:
         )
     if settings.profile not in get_args(Profile):
         raise SettingsError(f"--profile is one of spec, live and stub, not {settings.profile!r}.")
+    if settings.log_format not in get_args(LogFormat):
+        raise SettingsError(f"--log-format is one of auto, text, json and none, not {settings.log_format!r}.")
     try:
         settings.quirks()
     except ValueError as error:

@@ -11,7 +11,7 @@ import typer
 
 from mock_server.cli import NEGATIVE, commands
 from mock_server.cli.calling import Server, calling
-from mock_server.cli.tables import paint
+from mock_server.cli.tables import clean, paint
 from mock_server.client import AdminClient, Unreachable
 
 Level = Literal["ok", "note", "wrong"]
@@ -60,7 +60,7 @@ def _line(finding: Finding) -> str:
 
 
 def _server(server: Server) -> Iterator[Finding]:
-    """The mock itself, and which requests it got lately that were none of its operations."""
+    """The mock itself, and what was wrong with requests that it got lately."""
     try:
         health = server.admin.health()
     except Unreachable:
@@ -71,12 +71,15 @@ def _server(server: Server) -> Iterator[Finding]:
     yield Finding(
         "ok", "the mock", server.url, f"It answers: version {health['version']}, profile {health['profile']}."
     )
-    lost = [e for e in server.admin.requests(status=404, limit=1000) if e["operation"] is None]
+    exchanges = server.admin.requests(limit=1000, brief=True)
+    lost = [e for e in exchanges if e["operation"] is None and not e["warnings"]]
     if lost:
-        paths = ", ".join(dict.fromkeys(f"{e['method']} {e['path']}" for e in lost[:50]))
+        paths = ", ".join(dict.fromkeys(f"{e['method']} {clean(e['path'])}" for e in lost[:50]))
         yield Finding(
             "note", "requests to paths that are none", "", f"{paths[:300]}. Point the client at {server.url}/v2."
         )
+    for hint in dict.fromkeys(warning for e in exchanges for warning in e["warnings"]):
+        yield Finding("note", "a request of lately", "", clean(hint))
 
 
 def _variables(server: Server, env: Mapping[str, str]) -> Iterator[Finding]:

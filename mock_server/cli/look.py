@@ -14,6 +14,7 @@ from mock_server.cli.tables import clean, facts, line, paint, table
 from mock_server.client import Unreachable
 
 LOOK_EVERY = 0.5  # seconds
+MOST = 1000  # exchanges in one answer
 COLUMNS = ("at", "status", "method", "path", "operation", "ms", "fault or reply")
 WIDTHS = (12, 6, 6, 40, 32, 8, 14)  # of --follow, which cannot know what will come
 health, requests, state, reset = commands(), commands(), commands(), commands()
@@ -54,24 +55,34 @@ def list_requests(
     curl: Annotated[bool, typer.Option("--curl", help="As curl commands that send them again.")] = False,
     operation: Annotated[str | None, typer.Option(metavar="NAME", help="Name or pattern of the operation.")] = None,
     status: Annotated[int | None, typer.Option(metavar="CODE", help="Status of the answer.")] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=MOST, help="How many at most.")] = 20,
 ) -> None:
     """Show what clients sent and got, the newest last."""
     if id is not None:
         one = server.admin.request(id)
         return server.show(_curl(server, one), str) if curl else server.show(one, _whole)
-    found = _found(server, failed, limit, operation=operation, status=status)
+    brief = not (curl or server.as_json)  # a table shows no bodies
+    found = _found(server, failed, limit, operation=operation, status=status, brief=brief)
     if follow:
-        return _follow(server, found, failed, curl, operation=operation, status=status)
+        return _follow(server, found, failed, curl, operation=operation, status=status, brief=brief)
     if curl:
         return server.show([_curl(server, e) for e in found], "\n".join)
-    server.show(found, lambda rows: table(COLUMNS, map(_row, rows), "No requests so far."))
+    server.show(found, _listed)
+
+
+def _listed(found: list[dict[str, Any]]) -> str:
+    head, *rows = table(COLUMNS, map(_row, found), "No requests so far.").split("\n")
+    return "\n".join([head, *(line for row, e in zip(rows, found, strict=True) for line in (row, *_warnings(e)))])
+
+
+def _warnings(e: dict[str, Any]) -> list[str]:
+    return [paint(f"  warning: {clean(warning)}", "yellow") for warning in e["warnings"]]
 
 
 def _found(server: Server, failed: bool, limit: int, **filters: Any) -> list[dict[str, Any]]:
     """The newest exchanges, the oldest of them first."""
     given = {name: value for name, value in filters.items() if value is not None}
-    found = server.admin.requests(limit=1000 if failed else limit, **given)
+    found = server.admin.requests(limit=MOST if failed else limit, **given)
     return [e for e in found if not failed or _is_failed(e)][:limit][::-1]
 
 
@@ -81,16 +92,19 @@ def _is_failed(exchange: dict[str, Any]) -> bool:
 
 
 def _follow(server: Server, found: list[dict[str, Any]], failed: bool, curl: bool, **filters: Any) -> None:
-    clock, shown = Clock(), set[tuple[str, str]]()
+    clock, shown = Clock(), dict[tuple[str, str], None]()
     if not curl and not server.as_json:
         print(paint(line([name.upper() for name in COLUMNS], WIDTHS), "bold"))
     while True:
-        for exchange in found:
-            if (exchange["id"], exchange["at"]) not in shown:
-                shown.add((exchange["id"], exchange["at"]))
+        new = {(exchange["id"], exchange["at"]): exchange for exchange in found}
+        for name, exchange in new.items():
+            if name not in shown:
                 _print_one(server, exchange, curl)
+        shown = dict.fromkeys([*shown, *new])
+        for name in list(shown)[: -2 * MOST]:  # those of before are in no answer any more
+            del shown[name]
         _pause(clock, LOOK_EVERY)
-        found = _found(server, failed, 1000, **filters)
+        found = _found(server, failed, MOST, **filters)
 
 
 def _print_one(server: Server, exchange: dict[str, Any], curl: bool) -> None:
@@ -99,7 +113,7 @@ def _print_one(server: Server, exchange: dict[str, Any], curl: bool) -> None:
     elif server.as_json:
         text = json.dumps(exchange, ensure_ascii=False)
     else:
-        text = _coloured(exchange, line(_row(exchange), WIDTHS))
+        text = "\n".join([_coloured(exchange, line(_row(exchange), WIDTHS)), *_warnings(exchange)])
     print(text, flush=True)
 
 

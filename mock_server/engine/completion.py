@@ -1,7 +1,7 @@
 """What is asked of a model and what it says, before either has a dialect: chat's, the Responses API's or Anthropic's."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -59,7 +59,9 @@ class Ask(View):
     stop: str | Sequence[str] | None = None
     thinks: bool | None = None  # None: as the model does
 
-    def __init__(self, model: str, user_text: str, system_text: str, turn: int, prompt_tokens: int, request: Any) -> None:
+    def __init__(
+        self, model: str, user_text: str, system_text: str, turn: int, prompt_tokens: int, request: Any
+    ) -> None:
         super().__init__("", "", model, user_text, system_text)
         self.turn = turn  # texts that the user has sent
         self.prompt_tokens = prompt_tokens
@@ -161,6 +163,7 @@ class Completion:
     top_logprobs = 0
     usage: Usage | None = None  # token counts that replace those below
     pacing: PacingRule | None = None  # of a stream, over the server's
+    counted: tuple[int, int] | None = None  # what `spent` has come to
 
     def __init__(self, id: str, created: int, model: str, prompt_tokens: int, choices: list[Choice]) -> None:
         self.id = id
@@ -171,6 +174,11 @@ class Completion:
 
     def spent(self) -> tuple[int, int]:
         """Tokens of all choices, and how many of them were reasoning; what the reply says of them counts more."""
+        if self.counted is None:
+            self.counted = self._count()
+        return self.counted
+
+    def _count(self) -> tuple[int, int]:
         total = reasoning = 0
         for choice in self.choices:
             reasoning += len(choice.reasoning)

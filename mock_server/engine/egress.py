@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mock_server.base.clock import Clock
+
 if TYPE_CHECKING:
     import httpx
 

@@ -55,5 +55,8 @@ def unpacked(journals: Iterable[bytes], operations: Mapping[str, Operation], clo
 
 
 def newest_first(exchanges: Iterable[Exchange]) -> list[Exchange]:
-    """By when they ended, as the machine saw it: the order in which one journal would have them."""
-    return sorted(exchanges, key=lambda exchange: exchange.started + exchange.duration, reverse=True)
+    """By when they began, as the machine saw it: who asks one after the other finds that order.
+
+    When one ended, its worker may note after the next has begun in another.
+    """
+    return sorted(exchanges, key=lambda exchange: exchange.started, reverse=True)

@@ -41,6 +41,7 @@ class Exchange:
     fault = ""  # what fired: "header", "key" or a rule's id
     reply = ""  # id of the reply that was chosen
     near_misses: Sequence[str] = ()  # which of the user's replies came nearest, and what it lacked for each
+    tokens: tuple[int, int] | None = None  # what usage tells of the prompt, and of what was said to it
     spoken: Sequence[str] = ()  # ids of what was said aloud in it, the first of them
     more_headers: Headers = []  # of the response, as the reply wants them
     warnings: Sequence[str] = ()

@@ -112,7 +112,10 @@ class SocketTee:
         "started",
     )
 
-    def __init__(self, exchange: Exchange, receive: Receive, send: Send, stamp: Callable[[Exchange], str]) -> None:
+    def __init__(
+        self, exchange: Exchange, receive: Receive, send: Send, stamp: Callable[[Exchange], str], open: set[Exchange]
+    ) -> None:
+        open.add(exchange)
         self.exchange, self._receive, self._send, self._stamp = exchange, receive, send, stamp
         self.started = self.finished = self.left = False
         self.frames = Frames()

@@ -14,6 +14,7 @@ from mock_server.engine.answers import Instead, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.faults.table import HEADER, Faults
 from mock_server.engine.frames import ARRIVED
+from mock_server.engine.hints import Hints
 from mock_server.engine.idempotency import HEADER as KEY_HEADER
 from mock_server.engine.idempotency import LARGEST_BODY, InFlight
 from mock_server.engine.limits import Limits
@@ -42,6 +43,7 @@ class Gate:
         scenarios: Scenarios,
         limits: Limits,
         faults: Faults,
+        hints: Hints,
         replies: Replies,
         recordings: "Recordings | None",
         enter: Callable[[Exchange, Operation], Any],
@@ -50,7 +52,7 @@ class Gate:
         lean: bool = True,
     ) -> None:
         self._app, self._operations, self._accounts, self._faults = app, operations, accounts, faults
-        self._scenarios, self._limits, self._replies = scenarios, limits, replies
+        self._scenarios, self._limits, self._replies, self._hints = scenarios, limits, replies, hints
         self._enter, self._lean = enter, lean
         self._max_json, self._max_upload, self._recordings = max_json, max_upload, recordings
         self._in_flight = InFlight()
@@ -125,6 +127,8 @@ class Gate:
                 await self._app(scope, receive, send)
             if exchange.wire is not None and exchange.wire.fired is None:  # no fault came of it after all
                 send = exchange.wire.beneath
+            if operation.hinted:
+                self._hints.look(exchange)
             if send is leaving:
                 return answer
             if answer is not None:
@@ -137,6 +141,7 @@ class Gate:
             if exchange.operation is None:
                 self._attribute(exchange)
                 dialect = self._operations.dialect_at(exchange.path)
+            self._hints.of_refusal(exchange, self._operations)
             if exchange.account is not None and not exchange.request_size:
                 await _take_in(exchange, arriving)
             answer = of_error(error, dialect)

@@ -17,7 +17,8 @@ from mock_server.engine.answers import Layer, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
 from mock_server.engine.frames import SocketTee
 from mock_server.engine.masks import blank_names, mask
-from mock_server.engine.watching import Watch
+from mock_server.engine.tally import Tally
+from mock_server.engine.watching import Onlooker
 
 ENTRIES = 1000
 TOTAL_BYTES = 32 * 1024 * 1024
@@ -27,15 +28,19 @@ TEED = BODY_CAP + MAX_KEY_BYTES  # kept until the masks are on, so that no key i
 class Ring:
     """The last exchanges, capped in number and in bytes; the oldest leave first."""
 
-    def __init__(self, entries: int = ENTRIES, total_bytes: int = TOTAL_BYTES) -> None:
+    def __init__(self, tally: Tally | None = None, *, entries: int = ENTRIES, total_bytes: int = TOTAL_BYTES) -> None:
         self.entries, self.total_bytes = entries, total_bytes
         self._ring: deque[tuple[Exchange, int]] = deque()
         self.bytes = 0
         self.evicted = 0
-        self.open: set[Exchange] = set()  # sockets that have not ended: they come into the ring when they do
-        self.watches: set[Watch] = set()
+        self._count = (tally or Tally()).count
+        self.open: set[Exchange] = (
+            set()
+        )  # sockets, and answers in parts, that have not ended: they come into the ring then
+        self.watches: set[Onlooker] = set()
 
     def add(self, exchange: Exchange) -> None:
+        self._count(exchange)
         newest, weight = exchange, exchange.weight()
         self._ring.append((exchange, weight))
         self.bytes += weight
@@ -79,9 +84,7 @@ class Ring:
 class Journal:
     """ASGI layer. `nobody` stands in where there is no account."""
 
-    def __init__(
-        self, app: Layer, *, ring: Ring, machine: Machine, nobody: Account, ids: Ids
-    ) -> None:
+    def __init__(self, app: Layer, *, ring: Ring, machine: Machine, nobody: Account, ids: Ids) -> None:
         self._app, self._ring, self._machine, self._nobody, self._ids = app, ring, machine, nobody, ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,11 +99,9 @@ class Journal:
         )
         scope["mock.exchange"] = exchange
         connection = scope.get("mock.connection")
-        if socket:
-            self._ring.open.add(exchange)
-        elif connection is not None and (body := connection.whole(scope)) is not None:
+        if not socket and connection is not None and (body := connection.whole(scope)) is not None:
             exchange.body, exchange.request_body, exchange.request_size = body, body[:TEED], len(body)
-        tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp)
+        tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp, self._ring.open)
         if isinstance(tee, SocketTee):
             tee.watch(scope)
         try:
@@ -115,7 +116,7 @@ class Journal:
             raise
         except Exception as error:
             exchange.ended = "crashed"
-            print(f"{exchange.method} {exchange.path} crashed:", file=sys.stderr)
+            print(f"{exchange.method} {exchange.path!r} crashed:", file=sys.stderr)
             traceback.print_exception(error, file=sys.stderr)
             if tee.started:
                 raise
@@ -139,10 +140,12 @@ class Journal:
 class _Tee:
     """Copies what goes over the wire into the exchange, within the caps."""
 
-    __slots__ = ("_receive", "_send", "_stamp", "exchange", "finished", "left", "started")
+    __slots__ = ("_open", "_receive", "_send", "_stamp", "exchange", "finished", "left", "started")
 
-    def __init__(self, exchange: Exchange, receive: Receive, send: Send, stamp: Callable[[Exchange], str]) -> None:
-        self.exchange, self._receive, self._send, self._stamp = exchange, receive, send, stamp
+    def __init__(
+        self, exchange: Exchange, receive: Receive, send: Send, stamp: Callable[[Exchange], str], open: set[Exchange]
+    ) -> None:
+        self.exchange, self._receive, self._send, self._stamp, self._open = exchange, receive, send, stamp, open
         self.started = self.finished = self.left = False
 
     async def receive(self) -> Message:
@@ -188,6 +191,7 @@ class _Tee:
             self.finished = not message.get("more_body", False)
         elif kind == "http.response.start":
             self.started = True
+            self._open.add(exchange)
             exchange.status = message["status"]
             if exchange.more_headers:
                 message["headers"] = _dressed(message["headers"], exchange.more_headers)

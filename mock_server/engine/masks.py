@@ -32,31 +32,41 @@ IN_QUERY = re.compile(rb"((?:^|[&?])" + NAME_BYTES + rb"=)[^&]*", re.IGNORECASE)
 IN_FORM = re.compile(rb'(name="' + NAME_BYTES + rb'"[^\r\n]*(?:\r\n[^\r\n]+)*\r\n\r\n)[^\r\n]*', re.IGNORECASE)
 OURS = 3  # content-type, content-length, x-request-id: an answer with no other header echoes nothing in them
 SHORTEST_SECRET = 8  # a shorter key would blank out ordinary words
-PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.~"  # looks the same however it is escaped
+PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+")  # looks the same however it is escaped
+NONE: dict[bytes, bytes] = {}  # headers of an exchange that is over
 
 
 def mask(exchange: Exchange) -> None:
     """Take the account's key and every credential header out of an exchange, before the journal keeps it."""
     secret, exchange.secret = exchange.secret, b""
-    exchange.headers = {}
-    forms = (
-        () if len(secret) < SHORTEST_SECRET else (secret,) if not secret.translate(None, PLAIN) else forms_of(secret)
-    )
+    exchange.headers = NONE
+    forms = () if len(secret) < SHORTEST_SECRET else (secret,) if PLAIN.fullmatch(secret) else forms_of(secret)
     exchange.header_bytes = _mask_headers(exchange.request_headers, forms)
     if len(exchange.response_headers) > OURS:
         exchange.header_bytes += _mask_headers(exchange.response_headers, forms)
+    request, response = exchange.request_body, exchange.response_body
     for form in forms:
-        if form in exchange.request_body:
-            exchange.request_body = exchange.request_body.replace(form, MASK)
-        if form in exchange.response_body:
-            exchange.response_body = exchange.response_body.replace(form, MASK)
+        if form in request:
+            request = exchange.request_body = request.replace(form, MASK)
+        if form in response:
+            response = exchange.response_body = response.replace(form, MASK)
         if exchange.query:
             exchange.query = exchange.query.replace(form, MASK)
-        exchange.path = exchange.path.replace(form.decode("utf-8", "replace"), MASK.decode())
+        if (text := form.decode("utf-8", "replace")) in exchange.path:
+            exchange.path = exchange.path.replace(text, MASK.decode())
     if exchange.frames is not None:
         exchange.frames.keep(forms, MASK)
-    exchange.request_body = exchange.request_body[:BODY_CAP]
-    exchange.response_body = exchange.response_body[:BODY_CAP]
+    if len(request) > BODY_CAP:
+        exchange.request_body = request[:BODY_CAP]
+    if len(response) > BODY_CAP:
+        exchange.response_body = response[:BODY_CAP]
+
+
+def hidden(text: str, secret: bytes) -> str:
+    """A text that a client has a hand in, without its key: for what is told of an exchange before it has ended."""
+    for form in forms_of(secret) if len(secret) >= SHORTEST_SECRET else ():
+        text = text.replace(form.decode("utf-8", "replace"), MASK.decode())
+    return text
 
 
 def forms_of(secret: bytes) -> tuple[bytes, ...]:

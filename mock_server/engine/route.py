@@ -19,7 +19,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from mock_server.base.errors import ApiError, BadRequest, ExpectedJson, Invalid, InvalidJson, Issue
 from mock_server.engine.answers import Instead, Layer, Ready, as_json, of_error
@@ -175,7 +175,7 @@ class _Body:
         self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
         self._validate = self._adapter.validator.validate_json
         # The same bytes are the same value for ever, where nobody can change it.
-        self._remembers = isinstance(annotation, type) and annotation.model_config.get("frozen", False)
+        self._remembers = getattr(annotation, "model_config", {}).get("frozen", False)
         self._known: dict[bytes, Any] = {}
 
     async def read(self, receive: Receive, issues: list[Any], call: Guard) -> Any:

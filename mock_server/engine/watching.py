@@ -2,10 +2,21 @@
 
 import asyncio
 from collections import deque
+from typing import Protocol
 
 from mock_server.engine.exchange import Exchange
 
 MOST_KEPT = 1000  # exchanges that wait to be taken; the oldest give way
+
+
+class Onlooker(Protocol):
+    """What the journal tells of its exchanges: `see` each as it ends, `empty` when some were forgotten, `end` at the end."""
+
+    def see(self, exchange: Exchange) -> None: ...
+
+    def empty(self) -> None: ...
+
+    def end(self) -> None: ...
 
 
 class Watch:

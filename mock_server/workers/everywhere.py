@@ -12,7 +12,7 @@ from mock_server.base.errors import ServiceUnavailable, TooLarge, render
 from mock_server.engine.elsewhere import ELSEWHERE, packed, unpacked
 from mock_server.engine.snapshots.shares import STATES
 from mock_server.workers.asking import CLOCK, Answer, Siblings, Stream
-from mock_server.workers.spread import EVERYONES, Rules, Spread, spread_of
+from mock_server.workers.spread import EVERYONES, Rules, Spread, added, spread_of
 
 JOURNAL, PARTS = "/_mock/-/journal", "/_mock/-/states"  # between workers only
 NAMES_ACCOUNT = (b"authorization", b"x-mock-account")
@@ -107,6 +107,13 @@ class Everywhere:
         here = await self._here(scope, body)
         others = await self._siblings.ask_all(scope, body) if here.status < 400 else []
         await self._joined(spread, self._rules(), [here, *others]).send(send)
+
+    async def _figures(self, spread: Spread, scope: Scope, receive: Receive, send: Send) -> None:
+        here = await self._here(scope, b"")
+        if here.status < 400:
+            others = await self._siblings.ask_all(scope, b"")
+            here = Answer.of(here.status, added([here.body, *(answer.body for answer in others)]), here.headers)
+        await here.send(send)
 
     def _joined(self, spread: Spread, rules: Rules, answers: list[Answer]) -> Answer:
         done = [answer for answer in answers if answer.status < 400]

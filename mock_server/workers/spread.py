@@ -9,7 +9,8 @@ from mock_server.base.place import Place
 
 # change: done on the first worker, then on all others, then answered.   merge: asked of all, the answers joined.
 # journal, states: fetched from the others, then answered by the first.   stream: those of all, as they come.
-How = Literal["change", "merge", "journal", "states", "stream"]
+# figures: those of all, added up.
+How = Literal["change", "merge", "journal", "states", "stream", "figures"]
 Body = dict[str, Any]
 MOST_ACCOUNTS = 500
 
@@ -89,6 +90,37 @@ def _state(bodies: Sequence[Body], place: Place, rules: Rules) -> Body:
     return {"data": data}
 
 
+NOT_ADDED = (b"telnyx_mock_server_info", b"process_start_time_seconds")  # the first worker's stand for all
+
+
+def added(bodies: Sequence[bytes]) -> bytes:
+    """Figures as Prometheus reads them, by family, each series added up."""
+    families: dict[bytes, tuple[list[bytes], dict[bytes, float]]] = {}
+    ends = b""
+    for body in bodies:
+        family = b""
+        for line in body.splitlines():
+            if line == b"# EOF":
+                ends = line + b"\n"
+            elif line.startswith(b"#"):
+                if line.startswith(b"# HELP"):
+                    family = line
+                about, _ = families.setdefault(family, ([], {}))
+                if line not in about:
+                    about.append(line)
+            elif line:
+                series, _, value = line.rpartition(b" ")
+                known = families.setdefault(family, ([], {}))[1]
+                if series not in known or not series.startswith(NOT_ADDED):
+                    known[series] = known.get(series, 0.0) + float(value)
+    lines = [
+        line
+        for about, known in families.values()
+        for line in (*about, *(b"%s %s" % (series, repr(value).encode()) for series, value in known.items()))
+    ]
+    return b"\n".join(lines) + b"\n" + ends
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """One admin call that concerns all workers. `anywhere`: it is done if any worker did it."""
@@ -131,6 +163,7 @@ TABLE: dict[tuple[str, str], Spread] = {
     ("POST", "/_mock/verify"): Spread("journal"),
     ("PUT", "/_mock/snapshots/{name}"): Spread("states"),
     ("GET", "/_mock/requests/stream"): Spread("stream"),
+    ("GET", "/_mock/metrics"): Spread("figures"),
 }
 # What the first worker answers alone: it is the same on all, comes from the database and the files that all share, or is
 # refused without a key.
@@ -161,7 +194,7 @@ ALONE = frozenset(
 
 
 # Calls that concern the whole server, whoever's key comes with them.
-EVERYONES = frozenset({"/_mock/accounts", "/_mock/faults/reload"})
+EVERYONES = frozenset({"/_mock/accounts", "/_mock/faults/reload", "/_mock/metrics"})
 
 
 def _patterns() -> Iterator[tuple[str, re.Pattern[str], Spread]]:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as Xml
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from mock_server.base.clock import iso
+from mock_server.base.clock import iso_ms
 from mock_server.base.errors import TooLarge
 from mock_server.domains.buckets.errors import BadDigest, IncompleteBody, MalformedXML
 from mock_server.engine.answers import XML, Ready
@@ -57,7 +57,7 @@ def http_date(milliseconds: int) -> bytes:
 
 
 def xml_date(milliseconds: int) -> str:
-    return iso(milliseconds / 1000)
+    return iso_ms(milliseconds)
 
 
 def parse_date(text: bytes) -> float | None:

@@ -48,8 +48,9 @@ def say(call: Call, ask: Ask, prefix: str, quoted: str | None = None) -> Complet
     completion = Completion(prefix + call.hex("chat"), int(call.exchange.at), ask.model, ask.prompt_tokens, choices)
     if chosen is not None and not chosen.shipped:
         _override(completion, chosen, ask)
+    spent = call.exchange.tokens = completion.prompt_tokens, completion.spent()[0]
     if call.world.limits.on:
-        call.spend(completion.prompt_tokens + completion.spent()[0])
+        call.spend(sum(spent))
     return completion
 
 

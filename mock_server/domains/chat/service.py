@@ -89,6 +89,7 @@ def _check_cap(call: Call, request: ChatRequest) -> None:
             raise BadRequest(
                 "max_completion_tokens (formerly max_tokens) and function tools cannot be used in the same request."
             )
+        call.hint("max_tokens_with_tools")
 
 
 def _check_choice(choice: str | NamedTool, functions: Sequence[Function]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from json.encoder import encode_basestring as quoted
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -220,33 +221,35 @@ class ChatCompletion(BaseModel):
 
 
 def completion(answer: Completion) -> bytes:
-    """The whole answer as one JSON object."""
-    choices = b",".join([_choice(answer, choice) for choice in answer.choices])
-    return b'%b,"choices":[%b],"usage":%b}' % (_head(answer, b"chat.completion"), choices, _usage(answer))
+    """The whole answer as one JSON object. A template: dumping a dict takes three times as long, even each text by itself."""
+    choices = ",".join([_choice(answer, choice) for choice in answer.choices])
+    return f'{_head(answer, "chat.completion")},"choices":[{choices}],"usage":{_usage(answer)}}}'.encode()
 
 
-def _head(answer: Completion, kind: bytes) -> bytes:
-    """What an answer and its chunks begin with, left open. Written by a template: a dump of a dict takes three times as long."""
-    head = b'{"id":%b,"object":"%b","created":%d,"model":%b,"system_fingerprint":%b' % (
-        to_json(answer.id), kind, answer.created, to_json(answer.model), to_json(answer.fingerprint),
-    )  # fmt: skip
-    return head if answer.service_tier is None else b'%b,"service_tier":%b' % (head, to_json(answer.service_tier))
-
-
-def _choice(answer: Completion, choice: Choice) -> bytes:
-    more = logprobs = b""
-    if choice.reasoning:
-        more += b',"reasoning_content":' + to_json("".join(choice.reasoning))
-    if choice.refusal:
-        more += b',"refusal":' + to_json("".join(choice.refusal))
-    if choice.tool_calls:
-        more += b',"tool_calls":' + to_json([_tool_call(call) for call in choice.tool_calls])
-    elif answer.logprobs:
-        logprobs = to_json({"content": _logprobs(answer, choice.tokens)})
+def _head(answer: Completion, kind: str) -> str:
+    """What an answer and its chunks begin with, left open."""
+    tier = "" if answer.service_tier is None else f',"service_tier":{quoted(answer.service_tier)}'
     return (
-        b'{"index":%d,"message":{"role":"assistant","content":%b%b},"logprobs":%b,"finish_reason":%b}'
-        % (choice.index, to_json(choice.content), more, logprobs or b"null", to_json(choice.finish_reason))
-    )  # fmt: skip
+        f'{{"id":{quoted(answer.id)},"object":"{kind}","created":{answer.created},"model":{quoted(answer.model)},'
+        f'"system_fingerprint":{quoted(answer.fingerprint)}{tier}'
+    )
+
+
+def _choice(answer: Completion, choice: Choice) -> str:
+    more, logprobs = "", "null"
+    if choice.reasoning:
+        more = f',"reasoning_content":{quoted("".join(choice.reasoning))}'
+    if choice.refusal:
+        more += f',"refusal":{quoted("".join(choice.refusal))}'
+    if choice.tool_calls:
+        more += f',"tool_calls":{to_json([_tool_call(call) for call in choice.tool_calls]).decode()}'
+    elif answer.logprobs:
+        logprobs = to_json({"content": _logprobs(answer, choice.tokens)}).decode()
+    content = choice.content
+    return (
+        f'{{"index":{choice.index},"message":{{"role":"assistant","content":{"null" if content is None else quoted(content)}{more}}},'
+        f'"logprobs":{logprobs},"finish_reason":{quoted(choice.finish_reason)}}}'
+    )
 
 
 def _tool_call(call: tuple[str, str, str]) -> dict[str, Any]:
@@ -254,19 +257,18 @@ def _tool_call(call: tuple[str, str, str]) -> dict[str, Any]:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def _usage(answer: Completion) -> bytes:
-    prompt_tokens = answer.prompt_tokens
+def _usage(answer: Completion) -> str:
+    prompt_tokens, more = answer.prompt_tokens, ""
     completion_tokens, reasoning_tokens = answer.spent()
-    total, more = prompt_tokens + completion_tokens, b""
+    total = prompt_tokens + completion_tokens
     if answer.usage is not None:
         if answer.usage.total_tokens is not None:
             total = answer.usage.total_tokens
         if answer.usage.cached_tokens is not None:
-            more += b',"prompt_tokens_details":{"cached_tokens":%d}' % answer.usage.cached_tokens
+            more = f',"prompt_tokens_details":{{"cached_tokens":{answer.usage.cached_tokens}}}'
     if reasoning_tokens:
-        more += b',"completion_tokens_details":{"reasoning_tokens":%d}' % reasoning_tokens
-    usage = (prompt_tokens, completion_tokens, total, more)
-    return b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d%b}' % usage
+        more += f',"completion_tokens_details":{{"reasoning_tokens":{reasoning_tokens}}}'
+    return f'{{"prompt_tokens":{prompt_tokens},"completion_tokens":{completion_tokens},"total_tokens":{total}{more}}}'
 
 
 def _logprobs(answer: Completion, tokens: Sequence[str]) -> list[dict[str, Any]]:
@@ -292,12 +294,12 @@ def events(answer: Completion, include_usage: bool, size: int = 1) -> Iterator[b
 
     `size` is how many tokens an event has.
     """
-    head = _head(answer, b"chat.completion.chunk")
+    head = _head(answer, "chat.completion.chunk").encode()
     tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
     for choice in answer.choices:
         yield from _choice_events(answer, choice, head, tail, size)
     if include_usage:
-        yield b"data: " + head + b',"choices":[],"usage":' + _usage(answer) + b"}\n\n"
+        yield b"data: " + head + b',"choices":[],"usage":' + _usage(answer).encode() + b"}\n\n"
     yield b"data: [DONE]\n\n"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal, select
 
 from mock_server.base.errors import InvalidFilter
 from mock_server.domains.conversations import filters
@@ -12,7 +12,7 @@ from mock_server.domains.conversations.tables import CONVERSATION, METADATA
 from mock_server.engine import filters as syntax
 from mock_server.engine.conditions import Condition, Group, Term
 from mock_server.engine.paging import asked
-from mock_server.engine.store import mine
+from mock_server.engine.store import Prepared, mine
 from mock_server.world import Call
 
 DEFAULT_LIMIT = 100
@@ -20,6 +20,10 @@ LARGEST = 2**63 - 1  # what a database takes for a limit
 FEW = 1000  # matches that are rather sorted than looked for in the order asked
 GROUPS = frozenset({"or", "and", "not.or", "not.and"})
 Part = Condition | Group
+NEWEST = Prepared(
+    mine(select(*SHOWN), CONVERSATION).order_by(*filters.order_by([]))
+    .limit(bindparam("size")).offset(bindparam("offset"))
+)  # fmt: skip
 
 
 def find(call: Call, query: bytes, limit: int, offset: int) -> tuple[Sequence[Any], dict[str, int] | None]:
@@ -36,8 +40,12 @@ def find(call: Call, query: bytes, limit: int, offset: int) -> tuple[Sequence[An
             name = "limit" if limit > LARGEST else "offset"
             raise InvalidFilter(f"{name}: more than {LARGEST}.", source={"parameter": name})
         limit, offset = min(limit, LARGEST), min(offset, LARGEST)
-    rows = call.world.store.query(_statement(call, parts, clauses, terms).limit(limit).offset(offset))
-    return rows, None if page is None else page.meta(_total(call, clauses))
+    rows: Sequence[Any]
+    if parts or terms:
+        rows = call.world.store.query(_statement(call, parts, clauses, terms).limit(limit).offset(offset))
+    else:
+        rows = call.world.store.all(NEWEST, account=call.account.id, size=limit, offset=offset)
+    return rows, None if page is None else page.meta(_total(call, parts, clauses))
 
 
 def _read(call: Call, query: bytes) -> tuple[list[Part], list[ColumnElement[bool]], list[Term]]:
@@ -115,9 +123,14 @@ def _fewest(call: Call, leads: Mapping[int, Select[Any]]) -> tuple[bool, int]:
     return fewest <= FEW, best
 
 
-def _total(call: Call, clauses: list[ColumnElement[bool]]) -> int:
-    """How many conversations there are, by the kept counter; only under filters are they counted."""
+def _total(call: Call, parts: list[Part], clauses: list[ColumnElement[bool]]) -> int:
+    """How many conversations there are, by the kept counter; only under filters are they counted, in the index if that will
+    do: a conversation has one pair of a key.
+    """
     if not clauses:
         return call.world.store.total(call.account.id, KIND)
+    if len(parts) == 1 and (pairs := filters.pair_values(parts[0])) is not None:
+        of_pairs = mine(select(func.count()).select_from(METADATA), METADATA, call.account.id)
+        return int(call.world.store.query(of_pairs.where(*filters.has_pair(*pairs)))[0][0])
     counted = mine(select(func.count()).select_from(CONVERSATION), CONVERSATION, call.account.id)
     return int(call.world.store.query(counted.where(*clauses))[0][0])

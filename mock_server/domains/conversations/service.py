@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, literal, select, update
 
 from mock_server.base.errors import NotFound
 from mock_server.domains.conversations import wire
-from mock_server.domains.conversations.tables import CONVERSATION, MESSAGE, METADATA
+from mock_server.domains.conversations.tables import CONVERSATION, MESSAGE, METADATA, OUT_OF_ORDER
 from mock_server.engine.paging import Page
 from mock_server.engine.store import Prepared, mine
 from mock_server.world import Call
@@ -37,12 +37,14 @@ DELETE_PAIR = Prepared(
 DELETE_MESSAGES = Prepared(mine(delete(MESSAGE), MESSAGE).where(SAID.conversation == ID))
 SPEAK = Prepared(
     mine(update(CONVERSATION), CONVERSATION).where(ROW.id == ID)
-    .values(messages=ROW.messages + 1, last_message_at=bindparam("now")).returning(ROW.messages)
+    .values(messages=bindparam("count"), last_message_at=bindparam("now"))
 )  # fmt: skip
-READ = Prepared(
-    mine(select(*SHOWN_MESSAGE), MESSAGE).where(SAID.conversation == ID)
-    .order_by(SAID.created_at, SAID.n).limit(bindparam("size")).offset(bindparam("offset"))
-)  # fmt: skip
+SPOKEN = mine(select(*SHOWN_MESSAGE), MESSAGE).where(SAID.conversation == ID).limit(bindparam("size"))
+READ = Prepared(SPOKEN.order_by(SAID.created_at, SAID.n).offset(bindparam("offset")))
+READ_BY_NUMBER = Prepared(SPOKEN.where(SAID.n > bindparam("offset")).order_by(SAID.n))
+DISORDER = Prepared(insert(OUT_OF_ORDER).prefix_with("OR IGNORE"))
+IS_DISORDERED = Prepared(mine(select(literal(1)), OUT_OF_ORDER).where(OUT_OF_ORDER.c.conversation == ID))
+DELETE_DISORDER = Prepared(mine(delete(OUT_OF_ORDER), OUT_OF_ORDER).where(OUT_OF_ORDER.c.conversation == ID))
 
 
 def create(call: Call, transaction: Connection, body: wire.CreateConversation) -> tuple[Any, ...]:
@@ -101,22 +103,28 @@ def remove(call: Call, id: str) -> None:
     store.run(DELETE, account=account, id=id)
     store.run_many(DELETE_PAIR, _pairs(account, from_json(text), created_at, n))
     store.run(DELETE_MESSAGES, account=account, id=id)
+    store.run(DELETE_DISORDER, account=account, id=id)
     store.removed(account, KIND)
 
 
 def add_message(call: Call, transaction: Connection, id: str, body: wire.AddMessage) -> None:
     """Add a message at the end. Raises NotFound."""
     store, account, now = call.world.store, call.account.id, call.milliseconds()
-    said = store.one(SPEAK, account=account, id=id, now=now)
-    if said is None:
+    row = store.one(GET_WHOLE, account=account, id=id)
+    if row is None:
         _synthesised(call, id)
         return
+    _, _, _, last_message_at, _, _, count = row
+    n = count + 1
+    store.run(SPEAK, account=account, id=id, now=now, count=n)
+    if now < last_message_at:
+        store.run(DISORDER, account=account, conversation=id)
     calls = None if body.tool_calls is None else wire.called(body.tool_calls, lambda: _call_id(call, transaction))
     store.run(
         INSERT_MESSAGE,
         account=account,
         conversation=id,
-        n=said[0],
+        n=n,
         role=body.role,
         text=body.content or "",
         name=body.name,
@@ -138,9 +146,7 @@ def history(call: Call, id: str) -> tuple[dict[str, str], list[tuple[str, str, l
     metadata = from_json(get(call, id)[4])
     row = call.world.store.one(GET_WHOLE, account=call.account.id, id=id)
     there = 0 if row is None else row[6]
-    rows = call.world.store.all(
-        READ, account=call.account.id, id=id, size=MOST_HISTORY, offset=max(there - MOST_HISTORY, 0)
-    )
+    rows = _read(call, id, MOST_HISTORY, max(there - MOST_HISTORY, 0))
     return metadata, [(role, text, from_json(calls) if calls else []) for role, text, calls, *_ in rows]
 
 
@@ -156,7 +162,14 @@ def messages(call: Call, id: str, page: Page) -> tuple[list[Any], int]:
     if row is None:
         _synthesised(call, id)
         return [], 0
-    return store.all(READ, account=account, id=id, size=page.size, offset=page.offset), row[6]
+    return _read(call, id, page.size, page.offset), row[6]
+
+
+def _read(call: Call, id: str, size: int, offset: int) -> list[Any]:
+    """Messages in the order of time, which is that of their numbers unless the clock was set back."""
+    store, account = call.world.store, call.account.id
+    by_number = offset and store.one(IS_DISORDERED, account=account, id=id) is None
+    return store.all(READ_BY_NUMBER if by_number else READ, account=account, id=id, size=size, offset=offset)
 
 
 def _synthesised(call: Call, id: str) -> tuple[Any, ...]:

@@ -65,6 +65,19 @@ class ConversationMessage(SQLModel, table=True):
     created_at: int
 
 
+class ConversationOutOfOrder(SQLModel, table=True):
+    """A conversation with a message that is older than the one before it, for the clock was set back in between. In all
+    others a page of messages is found by their numbers, without walking past those before it.
+    """
+
+    __tablename__ = "conversation_out_of_order"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    account: str = Field(primary_key=True)
+    conversation: str = Field(primary_key=True)
+
+
 CONVERSATION: Table = SQLModel.metadata.tables["conversation"]
 METADATA: Table = SQLModel.metadata.tables["conversation_metadata"]
 MESSAGE: Table = SQLModel.metadata.tables["conversation_message"]
+OUT_OF_ORDER: Table = SQLModel.metadata.tables["conversation_out_of_order"]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 from pydantic_core import to_json
 
-from mock_server.base.clock import iso
+from mock_server.base.clock import iso_ms
 from mock_server.engine.paging import Meta
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]  # a database keeps no NUL
@@ -105,8 +105,8 @@ def conversation(row: Sequence[Any]) -> bytes:
     return b'{"id":%s,"name":%s,"created_at":"%s","last_message_at":"%s","metadata":%s}' % (
         to_json(id),
         b"null" if name is None else to_json(name),
-        iso(created_at / 1000).encode(),
-        iso(last_message_at / 1000).encode(),
+        iso_ms(created_at).encode(),
+        iso_ms(last_message_at).encode(),
         metadata.encode(),
     )
 
@@ -118,8 +118,8 @@ def message(row: Sequence[Any]) -> bytes:
         to_json(role),
         to_json(text),
         b"" if tool_calls is None else b'"tool_calls":%s,' % tool_calls.encode(),
-        iso(created_at / 1000).encode(),
-        iso(sent_at / 1000).encode(),
+        iso_ms(created_at).encode(),
+        iso_ms(sent_at).encode(),
         b"" if metadata is None else b',"metadata":%s' % metadata.encode(),
     )
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote
 from pydantic_core import from_json
 from sqlalchemy import bindparam, delete, insert, select
 
-from mock_server.base.clock import iso
+from mock_server.base.clock import iso_ms
 from mock_server.base.embedding import embed
 from mock_server.base.errors import BadRequest, NotFound
 from mock_server.base.jobs import EMBEDDING
@@ -91,7 +91,7 @@ def _create(call: Call, bucket: str, url: str, how: tracking.How) -> dict[str, A
         "task_id": task.id,
         "task_name": task.name,
         "status": plan.steps[0][0],
-        "created_at": iso(task.created_at / 1000),
+        "created_at": iso_ms(task.created_at),
         "finished_at": None,
         "user_id": user_id(call),
     }
@@ -127,7 +127,7 @@ def _told(call: Call, task: tasks.Task) -> dict[str, Any]:
         "task_id": task.id,
         "task_name": task.name,
         "status": tasks.status(call.world, call.account, task),
-        "created_at": iso(task.created_at / 1000),
+        "created_at": iso_ms(task.created_at),
     }
     if told["status"] in tasks.ENDS:
         told["finished_at"] = tasks.finished_at(task)
@@ -208,11 +208,11 @@ def _file(row: Any, over: bool) -> dict[str, Any]:
     told = {
         "filename": filename,
         "status": status if over else "processing",
-        "created_at": iso(created_at / 1000),
-        "updated_at": iso(updated_at / 1000),
+        "created_at": iso_ms(created_at),
+        "updated_at": iso_ms(updated_at),
     }
     if over and embedded_at is not None:
-        told["last_embedded_at"] = iso(embedded_at / 1000)
+        told["last_embedded_at"] = iso_ms(embedded_at)
     if over and reason is not None:
         told["error_reason"] = reason
     return told

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, insert, select, update
 
 from mock_server.base import plan as plans
-from mock_server.base.clock import EARLIEST, iso
+from mock_server.base.clock import EARLIEST, iso_ms
 from mock_server.base.errors import BadRequest, NotFound
 from mock_server.base.jobs import EMBEDDING
 from mock_server.base.plan import Plan
@@ -144,7 +144,7 @@ def is_over(world: World, account: Account, id: str) -> bool:
 
 def finished_at(task: Task) -> str:
     planned = task.created_at + math.ceil(plans.parse(task.plan).ends_at() * 1000)
-    return iso(max(planned, task.done_at or 0) / 1000)
+    return iso_ms(max(planned, task.done_at or 0))
 
 
 async def _work(world: World, account: Account, id: str) -> None:

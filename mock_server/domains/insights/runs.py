@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
 from mock_server.base import plan as plans
-from mock_server.base.clock import iso
+from mock_server.base.clock import iso_ms
 from mock_server.base.errors import BadRequest, NotFound
 from mock_server.base.jobs import INSIGHTS
 from mock_server.base.plan import Plan
@@ -210,7 +210,7 @@ def _told(world: World, account: Account, row: tuple[Any, ...]) -> dict[str, Any
     return {
         "id": id,
         "status": status,
-        "created_at": iso(created_at / 1000),
+        "created_at": iso_ms(created_at),
         "insight_group_id": group,
         "conversation_insights": [{"insight_id": insight, "result": result} for insight, *_, result in found],
     }

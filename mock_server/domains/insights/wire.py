@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import from_json
 
-from mock_server.base.clock import iso
+from mock_server.base.clock import iso_ms
 from mock_server.engine.paging import Meta
 
 
@@ -136,7 +136,7 @@ def insight(row: InsightRow) -> dict[str, Any]:
         "instructions": instructions,
         "insight_type": "custom",
         "webhook": webhook,
-        "created_at": iso(created_at / 1000),
+        "created_at": iso_ms(created_at),
     }
     if json_schema is not None:
         told["json_schema"] = from_json(json_schema)
@@ -151,6 +151,6 @@ def group(row: GroupRow, insights: Sequence[InsightRow]) -> dict[str, Any]:
         "name": name,
         "description": description or "",
         "webhook": webhook,
-        "created_at": iso(created_at / 1000),
+        "created_at": iso_ms(created_at),
         "insights": [insight(one) for one in insights],
     }

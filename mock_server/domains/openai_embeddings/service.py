@@ -44,6 +44,7 @@ async def create(call: Call, request: EmbeddingsRequest) -> bytes:
     if scripted and (told := scripted[0].reply.usage) is not None:
         tokens = tokens if told.prompt_tokens is None else told.prompt_tokens
         total = tokens if told.total_tokens is None else told.total_tokens
+    call.exchange.tokens = tokens, 0
     usage = to_json({"prompt_tokens": tokens, "total_tokens": total})
     return b'{"object":"list","data":[%s],"model":%s,"usage":%s}' % (data, to_json(request.model), usage)
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 
 from mock_server.base import plan as plans
-from mock_server.base.clock import iso
+from mock_server.base.clock import iso_ms
 from mock_server.base.errors import BadRequest, NotFound
 from mock_server.base.jobs import REPORTS
 from mock_server.domains.audio.tables import TRANSCRIPTION
@@ -125,7 +125,7 @@ def sheet(world: World, token: str) -> bytes:
     writer = csv.writer(out)
     writer.writerow(HEADER)
     for id, at, *rest in world.store.all(COUNTED, account=account, start=start, end=min(end, created_at)):
-        writer.writerow([id, iso(at / 1000), *map(_cell, rest)])
+        writer.writerow([id, iso_ms(at), *map(_cell, rest)])
     return out.getvalue().encode("utf-8", "replace")
 
 
@@ -140,7 +140,7 @@ def _told(call: Call, row: Sequence[Any], created: bool = False) -> dict[str, An
     status = course.steps[0][0] if created else course.status(call.now() - created_at / 1000 + 0.001, polls)
     return {
         "id": id,
-        "created_at": iso(created_at / 1000),
+        "created_at": iso_ms(created_at),
         "start_date": start,
         "end_date": end,
         "download_link": call.url(f"{LINK}{token}.csv") if status == "COMPLETE" else "",

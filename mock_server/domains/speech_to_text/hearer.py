@@ -7,6 +7,7 @@ from mock_server.audio.ear import Ear, Event
 from mock_server.audio.streams import Stream
 from mock_server.domains.audio import service as transcriptions
 from mock_server.domains.audio import transcripts
+from mock_server.domains.speech_to_text import advice
 from mock_server.domains.speech_to_text.parameters import Parameters
 from mock_server.domains.speech_to_text.scripts import Scripts
 from mock_server.domains.text_to_speech import service as speech
@@ -81,6 +82,14 @@ class Hearer:
     def note(self, how: str) -> None:
         """For the journal: how the last transcript was found."""
         self._call.exchange.reply = how
+
+    def begin(self, first: bytes) -> None:
+        """The first message has come: is it what it was said to be?"""
+        advice.of_audio(self._call, first, self._asked.encoding)
+
+    def puzzle(self) -> None:
+        """A text frame came that says nothing to a socket of this kind."""
+        self._call.hint("audio_in_text")
 
     def count(self, characters: int) -> None:
         """For the reports."""

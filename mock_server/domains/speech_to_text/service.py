@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from mock_server.base.errors import ApiError, AuthorizationFailed, BadRequest
-from mock_server.domains.speech_to_text import parameters, wire
+from mock_server.domains.speech_to_text import advice, parameters, wire
 from mock_server.domains.speech_to_text.frames import Style
 from mock_server.domains.speech_to_text.hearer import Hearer
 from mock_server.domains.speech_to_text.parameters import Parameters, Rules
@@ -73,6 +73,7 @@ Quirky = TypeVar("Quirky", Rules, Style, Manner)
 
 def begin(call: Call) -> TranscriptionSession:
     """The session of a socket. Raises the ApiError that its handshake is denied with."""
+    advice.of_query(call)
     if call.quirk("browser_origin_refused") and b"origin" in call.exchange.headers:
         raise AuthorizationFailed
     refused: ApiError | None = None

@@ -78,6 +78,8 @@ class TranscriptionSession:
         self._active = now
         if not message:
             return NOTHING
+        if not self._bytes + self._size:
+            self._ear.begin(message)
         if not self._messages:
             self._since = now
         self._fed = now
@@ -87,6 +89,7 @@ class TranscriptionSession:
 
     def _obey(self, asked: Control | None, now: float) -> Sequence[Out]:
         if asked is None:
+            self._ear.puzzle()
             return NOTHING
         if self._manner.control_frames_by_engine and asked not in self._engine.controls:
             return NOTHING

@@ -17,6 +17,14 @@ class Said:
     flush: bool = False
     force: bool = False
     voice_settings: Mapping[str, Any] | None = None
+    misplaced: frozenset[str] = frozenset()  # fields that belong elsewhere, and are passed over
+
+
+# What clients put into frames, and is asked for in the URL or in voice_settings.
+MISPLACED = frozenset(
+    {"voice", "voice_id", "model", "model_id", "provider", "output_format", "audio_format", "format", "sample_rate",
+     "language", "speed"}
+)  # fmt: skip
 
 
 def read(message: str | bytes) -> Said | None:
@@ -39,7 +47,7 @@ def read(message: str | bytes) -> Said | None:
         or (text is None and not flush and not force)
     ):
         return None
-    return Said(text, bool(flush), bool(force), settings)
+    return Said(text, bool(flush), bool(force), settings, MISPLACED & frame.keys())
 
 
 class Writer:

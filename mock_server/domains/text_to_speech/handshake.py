@@ -29,6 +29,7 @@ class Opening:
 def read(call: Call) -> Opening:
     """The opening of a call. Raises the ApiError that the handshake is denied with."""
     query = dict(parse_qsl(call.exchange.query.decode("latin-1"), keep_blank_values=True, errors="replace"))
+    _advise(call, query)
     try:
         opening = _opening(call, query)
     except BadRequest as error:
@@ -42,6 +43,30 @@ def read(call: Call) -> Opening:
     if call.quirk("unknown_voice_forbidden") and _unheard_of(call, query):
         raise _forbidden("The voice is unknown or not provisioned.")
     return opening
+
+
+# What the socket takes, and what clients write for it.
+KNOWN = frozenset(
+    {"voice", "provider", "model_id", "voice_id", "audio_format", "sample_rate", "language", "text_type", "disable_cache",
+     "inactivity_timeout", "pronunciation_dict_id", "socket_id"}
+)  # fmt: skip
+INSTEAD = {
+    "format": "audio_format", "output_format": "audio_format", "response_format": "audio_format", "rate": "sample_rate",
+    "sampling_rate": "sample_rate", "model": "model_id", "lang": "language", "language_code": "language",
+}  # fmt: skip
+MOST_ADVISED = 5  # parameters that are named
+
+
+def _advise(call: Call, query: dict[str, str]) -> None:
+    """Note what is odd about the parameters, refused or not."""
+    format = query.get("audio_format", "").lower()
+    if format == "pcm":
+        call.hint("pcm")
+    if format not in ("", "mp3") and "kokorotts" in (query.get("voice", "") + query.get("model_id", "")).lower():
+        call.hint("kokoro_format")
+    for name in [name for name in query if name not in KNOWN][:MOST_ADVISED]:
+        instead = f" Perhaps {INSTEAD[name]} is meant." if name in INSTEAD else ""
+        call.hint("socket_parameter", name=name, instead=instead)
 
 
 def _opening(call: Call, query: dict[str, str]) -> Opening:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from mock_server.audio.formats import CONTENT_TYPES
-from mock_server.domains.text_to_speech import handshake, service, voices, wire
+from mock_server.domains.text_to_speech import advice, handshake, service, voices, wire
 from mock_server.domains.text_to_speech.service import Sound, Speech
 from mock_server.domains.text_to_speech.session import SpeechSession, manner
 from mock_server.domains.text_to_speech.spoken import Speaker
@@ -38,6 +38,7 @@ async def generate(call: CallDep, body: wire.SpeechRequest | None = None) -> Res
 
 
 async def _generate(call: Call, body: wire.SpeechRequest | None) -> Response:
+    advice.of_body(call)
     speech = service.plan(call, body)
     id = service.keep(call, speech)
     output = body.output_type if body else "binary_output"

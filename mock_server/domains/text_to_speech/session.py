@@ -28,6 +28,8 @@ class Voice(Protocol):
 
     def say(self, text: str) -> Spoken | Awaitable[Spoken]: ...
 
+    def hint(self, name: str, /, **values: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -86,8 +88,11 @@ class SpeechSession:
         said = read(message)
         if said is None:
             return [] if self._manner.requests_mended else self._fail(INVALID)
+        if said.misplaced:
+            self._voice.hint("speech_frame_fields", names=", ".join(sorted(said.misplaced)))
         if not self._greeted and said.text:
             if said.text.strip():
+                self._voice.hint("speech_greeting")
                 return self._fail(INVALID)
             self._greeted = True
             said = Said(None, said.flush, said.force, said.voice_settings)
@@ -219,13 +224,20 @@ class SpeechSession:
             self._active = now
         if outs or self._jobs:
             return outs + self._work(now)
+        self._look_at_rest()
         self._over = True
         return [Close(reason="Inactivity timeout")]
 
     def closed(self, now: float) -> list[Out]:
+        self._look_at_rest()
         self._over = True
         self._stop()
         return []
+
+    def _look_at_rest(self) -> None:
+        """Whether the talk ends with text that was sent and never spoken."""
+        if not self._over and self._buffer.strip():
+            self._voice.hint("speech_unflushed")
 
     def _fail(self, text: str) -> list[Out]:
         self._over = True

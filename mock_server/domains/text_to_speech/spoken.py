@@ -94,6 +94,9 @@ class Speaker:
             return Wish(wish.voice, formats.nearest("mp3", 22050), wish.speed, wish.volume)
         return wish
 
+    def hint(self, name: str, /, **values: str) -> None:
+        self._call.hint(name, **values)
+
     def say(self, text: str) -> Spoken | Awaitable[Spoken]:
         """A sentence as audio: at once where it was made lately, else when the worker has made it.
 

@@ -7,9 +7,10 @@ from mock_server.engine.masks import MASK, SHORTEST_SECRET
 from mock_server.engine.replies.armed import Chosen
 from mock_server.engine.replies.match import View
 from mock_server.engine.replies.table import Replies
+from mock_server.engine.tally import Tally
 
 
-def consult(replies: Replies, exchange: Exchange, view: View, *, strict: bool) -> Chosen | None:
+def consult(replies: Replies, exchange: Exchange, view: View, tally: Tally, *, strict: bool) -> Chosen | None:
     """The reply for a view, None for the domain's default.
 
     Raises BadRequest where a sequence has come to its end or a strict server has no reply of the user's, the error that the
@@ -19,6 +20,7 @@ def consult(replies: Replies, exchange: Exchange, view: View, *, strict: bool) -
     exchange.reply = chosen.id if chosen is not None else "default"
     if chosen is None or chosen.shipped:
         if strict or replies.own:
+            tally.miss(exchange)
             _unmatched(replies, exchange, view, strict)
     elif chosen.fault is not None or chosen.reply.headers is not None:
         _dress(replies, exchange, chosen)
