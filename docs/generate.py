@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever is installed
 
 import typer
+import yaml
 
 from docs.admin import admin_api
 from docs.coverage import DOCS, coverage
@@ -51,6 +52,15 @@ def quirks() -> str:
     return "\n".join(rows)
 
 
+def observed() -> str:
+    """What was seen on the running service, and where it is here."""
+    rows = ["| seen | here |", "|---|---|"]
+    for row in yaml.safe_load((DOCS / "observed.yaml").read_text()):
+        where = f"`{row['quirk']}`" if "quirk" in row else "always" if "always" in row else "not so"
+        rows.append(f"| {row['seen']} | {where} |")
+    return "\n".join(rows)
+
+
 def commands() -> str:
     """Every command with its arguments, options and help, from the command line itself."""
     root: Any = typer.main.get_command(cli)
@@ -87,7 +97,12 @@ def _options(path: str, command: Any) -> str:
     return "<br>".join(f"{words} {help}" for words, help in shown)
 
 
-PARTS = {"settings": settings, "quirks": quirks, "commands": commands}  # by the name in the page's comment
+PARTS = {
+    "settings": settings,
+    "quirks": quirks,
+    "observed": observed,
+    "commands": commands,
+}  # by the name in the page's comment
 WHOLE = {"coverage.md": coverage, "admin-api.md": admin_api}
 
 
