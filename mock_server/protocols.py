@@ -4,6 +4,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -14,6 +15,7 @@ from mock_server.base.errors import ApiError, BadRequest, MethodNotAllowed, rend
 from mock_server.engine.masks import OURS
 
 GATHERED = 64 * 1024  # bytes that are not held back any longer
+MOST_HEAD, MOST_HEADERS = 256 * 1024, 1000  # bytes of a request before its body; its headers, trailers counted
 QUIET, LINGER = 0.25, 10.0  # seconds without more of a refused frame after which we hang up, and seconds at most
 
 
@@ -94,11 +96,40 @@ class Gathering:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Puts into the scope how to close the connection, which uvicorn offers no other way before headers were sent."""
+    """Puts into the scope how to close the connection, which uvicorn offers no other way before headers were sent.
+
+    And a request's head has an end: MOST_HEAD bytes, and the time that an idle connection has.
+    """
+
+    head = 0  # bytes of a head that is not whole yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.transport = OneWrite(transport)  # type: ignore[assignment]
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def data_received(self, data: bytes) -> None:
+        """As uvicorn's, but that a connection is idle until a head is whole, however it drips."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._unset_keepalive_if_required()
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            return
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not self.scope:
+            self.head += len(data)
+            if self.head > MOST_HEAD:
+                refuse(self.transport, BadRequest(f"A request's head has at most {MOST_HEAD} bytes."))
+        elif not cycle.response_complete:
+            self.head = 0
+            self._unset_keepalive_if_required()
+            if len(self.headers) > MOST_HEADERS:
+                refuse(self.transport, BadRequest(f"A request has at most {MOST_HEADERS} headers."))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -1,11 +1,14 @@
 """YAML (or JSON) files that remember on which line each of their values stands, for messages that say where."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 16 * 1024 * 1024
+MOST_VALUES = 2_000_000  # with what an alias stands for counted each time that it is used
 
 
 class YamlError(ValueError):
@@ -43,9 +46,12 @@ def read(path: Path) -> Marked:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise YamlError(f"{path}: the file is larger than {MOST_BYTES} bytes.")
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_bytes())
+        data = path.read_bytes()
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
         try:
             node = loader.get_single_node()
+            if b"*" in data and node is not None and _values(node, {}) > MOST_VALUES:
+                raise YamlError(f"{path}: its aliases stand for more than {MOST_VALUES} values, or for themselves.")
             return Marked(path, None if node is None else loader.construct_document(node), node)
         finally:
             loader.dispose()
@@ -59,6 +65,16 @@ def read(path: Path) -> Marked:
         if isinstance(error, YamlError):
             raise
         raise YamlError(f"{path}: this is no YAML: {' '.join(str(error).split())[:200]}.") from None
+
+
+def _values(node: Any, sizes: dict[int, float]) -> float:
+    """How many values a node has once every alias is written out: without end where it is within itself."""
+    size = sizes.get(id(node))
+    if size is None:
+        sizes[id(node)] = math.inf  # what it is for its own parts, while they are counted
+        parts = () if node.id == "scalar" else node.value if node.id == "sequence" else chain.from_iterable(node.value)
+        size = sizes[id(node)] = 1 + sum(_values(part, sizes) for part in parts)
+    return size
 
 
 def _child(node: Any, part: str | int) -> tuple[Any, Any]:
