@@ -1,5 +1,6 @@
 """A kept database: it survives the death of the process, and trouble with it is told, not crashed on."""
 
+import ctypes
 import os
 import random
 import resource
@@ -217,6 +218,28 @@ def test_a_full_and_a_read_only_database_are_503_for_writes_and_reads_go_on(prag
     assert (refused.status_code, error["code"], error["title"]) == (503, "10016", "Service unavailable")
     assert "database" in error["detail"]
     assert read.json()["data"]["name"] == "first"
+
+
+def without_privilege() -> None:
+    """What root may do to any file is taken away from the process: PR_CAPBSET_DROP, CAP_DAC_OVERRIDE."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes capabilities away")
+def test_a_file_that_may_only_be_read_is_served(process, tmp_path: Path) -> None:
+    db = tmp_path / "kept.db"
+    first = process(db)
+    made = first.client().post("/ai/conversations", {"name": "first"}).json()
+    first.end(signal.SIGTERM)
+    db.chmod(0o444)
+
+    client = process(db, preexec_fn=without_privilege).client()
+    refused, read = client.post("/ai/conversations", {}), client.get(f"/ai/conversations/{made['id']}")
+
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["code"]) == (503, "10016")
+    assert "readonly" in error["detail"]
+    assert read.json() == {"data": made}
 
 
 def test_rows_of_a_room_that_was_entered_late_are_reset_too(start) -> None:

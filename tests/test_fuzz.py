@@ -43,6 +43,7 @@ def test_no_request_finds_an_answer_outside_the_document(profile: str, tmp_path:
         done = fuzz(server.url, (*CHECKS, *OF_PROFILE[profile]), tmp_path)
         ends = {exchange.ended for exchange in server.app.world.ring.newest_first()}
 
+    print(f"profile {profile}: {done.stdout[-400:]}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "complete" in ends
     assert "crashed" not in ends

@@ -3,16 +3,19 @@
 import contextlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from mock_server import LocalServer, Settings
 from mock_server.base.quirks import NAMES, TABLE
+from mock_server.engine.operations import Operation
 from tests.conftest import Client
 from tests.receiver import receiver
 from tests.speech import speak, wav
@@ -21,6 +24,7 @@ from tests.test_speech_socket import HELLO as GREETING
 from tests.test_speech_socket import opened as speech
 from tests.test_transcription_socket import CLOSE, RAW, heard
 from tests.test_transcription_socket import opened as transcription
+from tests.vendor import EMULATED
 
 ROOT = Path(__file__).parent.parent
 NOBODY = "550e8400-e29b-41d4-a716-446655440000"
@@ -242,6 +246,29 @@ def test_a_quirk_is_a_switch(start: Any, name: str) -> None:
 
     assert seen == {"off": row.off, "on": row.on}
     assert row.off != row.on
+
+
+READ_BY_ID = [o for o in EMULATED.values() if o.method == "GET" and "{" in o.path]
+
+
+@pytest.mark.parametrize("operation", READ_BY_ID, ids=lambda operation: operation.id)
+def test_a_stand_in_is_the_same_each_time_and_not_listed(stub: Client, operation: Operation) -> None:
+    path = re.sub(r"{\w+}", NOBODY, operation.path.removeprefix("/v2"))
+
+    first = stub.get(path)
+    stub.admin("POST", "/clock", json={"advance": 86_400})
+    again = stub.get(path)
+
+    assert first.status_code == 200, first.text
+    assert again.content == first.content
+    if "json" in first.headers["content-type"] and not isinstance(first.json().get("data"), list):
+        assert NOBODY in first.text and NOBODY not in stub.get(path.rpartition("/")[0]).text
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[Client]:
+    with LocalServer(Settings(port=0, profile="stub")) as server, httpx.Client(timeout=20) as http:
+        yield Client(server.url, "a-key-of-the-stub", http)
 
 
 OBSERVED = yaml.safe_load((ROOT / "docs" / "observed.yaml").read_text())

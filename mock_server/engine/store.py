@@ -119,7 +119,8 @@ class Store:
         if version not in (0, VERSION):
             raise StoreError(f"The database {self.path} is of version {version}, this server writes version {VERSION}.")
         SQLModel.metadata.create_all(self.connection)
-        self.connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+        if version != VERSION:  # else nothing is written: a file that may only be read can be served
+            self.connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
 
     def create_tables(self) -> None:
         """Create the tables of every room that has been entered by now."""
