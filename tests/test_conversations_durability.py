@@ -104,7 +104,7 @@ def test_every_acknowledged_write_survives_kill_9_and_none_is_half(process, tmp_
 
 
 @pytest.mark.proof
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 def test_no_acknowledged_write_is_lost_in_200_kills(process, tmp_path: Path) -> None:
     """At 200 random moments under writes, each time on the file that the last kill left."""
     db, moments = tmp_path / "kept.db", random.Random(1)
@@ -135,6 +135,9 @@ def test_no_acknowledged_write_is_lost_in_200_kills(process, tmp_path: Path) -> 
     with closing(sqlite3.connect(db)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         (messages,) = connection.execute("SELECT count(*) FROM conversation_message").fetchone()
+    print(
+        f"200 kills under writes: {len(acknowledged)} acknowledged writes, none lost; {messages} messages in the file"
+    )
     assert messages >= sum(kind == "message" for kind, _ in acknowledged)
 
 
