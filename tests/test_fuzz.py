@@ -54,7 +54,7 @@ def document(url: str, folder: Path) -> Path:
 
     tests/test_idempotency.py is about those.
     """
-    schema = httpx.get(url + "/openapi.json").json()
+    schema = httpx.get(url + "/openapi.json", timeout=60).json()
     for item in schema["paths"].values():
         for operation in item.values():
             kept = [p for p in operation.get("parameters", []) if p["name"] != "Idempotency-Key"]
