@@ -30,8 +30,11 @@ format: $(VENV)/.test ## ruff: mend format and what can be mended
 typecheck: $(VENV)/.test ## mypy, strict
 	$(BIN)/mypy
 
-check: lint typecheck browser ## lint, types, all tests but the long ones (under 10 minutes); what CI runs
-	$(BIN)/python -m pytest -n auto -m "not proof" -rs
+check: lint typecheck browser ## lint, types, all tests but the long ones and what they cover (under 10 minutes); what CI runs
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n auto -m "not proof" -rs
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage report
 
 browser: # Chromium, which tests of the console drive: installed where root can, else those tests say that they are skipped
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
@@ -43,8 +46,8 @@ conformance: $(VENV)/.test ## the vendor SDK's own tests against the stub profil
 	$(BIN)/python -m tests.vendor.conformance --write
 	$(BIN)/python docs/generate.py
 
-proof: $(VENV)/.test ## what takes longer: fuzzing, the vendor SDK's own tests
-	$(BIN)/python -m pytest -m proof --timeout 900
+proof: $(VENV)/.test ## what takes longer: fuzzing, kills, a soak of SOAK_SECONDS (600), the vendor SDK's own tests; with numbers
+	$(BIN)/python -m pytest -m proof --timeout 900 -rP
 
 bench: $(VENV)/.test ## speed as ratios to a bare ASGI app in the same run (wants wrk; see benchmarks/README.md)
 	$(BIN)/python benchmarks/run.py
@@ -60,7 +63,7 @@ performance: $(VENV)/.test ## measure anew what docs/performance.md shows, table
 	$(BIN)/python docs/generate.py
 
 clean: ## remove .venv, caches and build results
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .cache .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 ..."; exit 1; }

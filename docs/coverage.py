@@ -9,16 +9,20 @@ from typing import Any
 import yaml
 
 from mock_server import catalogue, create_app
+from mock_server.app import App
 from mock_server.engine.operations import Operation
 
 DOCS = Path(__file__).parent
 COUNTS = DOCS / "conformance.json"
 WRITES_TO_OTHERS = frozenset({"responses"})  # rooms without rows of their own: what is said goes to a conversation
+BEGIN_JOBS = ("fine_tuning.jobs.create", "embeddings.create", "embeddings.url", "legacy.*batch_detail*.create")
 HEAD = """# Coverage
 
-Every operation that is emulated. All of them check the key, take any fault ([faults.md](faults.md)),
-stand in the journal and are described in `/openapi.json`. *Validated*: what of the request is checked against the documented
-schema. *Stateful*: it reads or writes rows of the account. *SDK tests*: how many of the vendor's own tests of the operation
+Every operation that is emulated. All of them check the key, stand in the journal and are described in `/openapi.json`.
+*Implemented*: a route answers it. *Validated*: what of the request is checked against the documented
+schema. *Stateful*: it reads or writes rows of the account. *Faults*: what can be made to go wrong
+([faults.md](faults.md)): answers (status, delay, body, cut), streams (a cut or an error in mid-stream), sockets (handshake,
+frames, close), jobs ([plans.md](plans.md)). *SDK tests*: how many of the vendor's own tests of the operation
 passed in profile `stub` (`make conformance`), by version of the SDK; tests that ask for a stream and expect one JSON object
 are the only ones that do not pass. Operations that the vendor has and that are not here answer 501.
 
@@ -30,13 +34,17 @@ def coverage() -> str:
     """The page, from the code as it is and the counts that are kept beside it."""
     counts = json.loads(COUNTS.read_text())
     limits = yaml.safe_load((DOCS / "limitations.yaml").read_text())
-    document = _document()
+    app = create_app()
+    app.enter_all_rooms()
+    document = app.api.openapi()
     versions = sorted(counts, key=lambda version: tuple(map(int, version.split("."))), reverse=True)
     columns = [
         "operation",
         "",
+        "implemented",
         "validated",
         "stateful",
+        "faults",
         *(f"SDK tests {version}" for version in versions),
         "limitations",
     ]
@@ -49,8 +57,10 @@ def coverage() -> str:
         cells = [
             f"`{operation.id}`",
             f"{method} `{operation.path}`",
+            "yes" if _implemented(operation, document, app) else "no",
             _validated(operation, document),
             _stateful(operation),
+            _faults(operation, document),
             *tests,
             limit,
         ]
@@ -74,7 +84,7 @@ def _total(count: dict[str, list[int]]) -> str:
 def _validated(operation: Operation, document: dict[str, Any]) -> str:
     if operation.kind == "socket":
         return "query, frames"
-    described = document["paths"][operation.path][operation.method.lower()]
+    described = _described(operation, document)
     places = {parameter["in"] for parameter in described.get("parameters", ())}
     parts = [place for place in ("path", "query") if place in places]
     if "requestBody" in described:
@@ -82,10 +92,25 @@ def _validated(operation: Operation, document: dict[str, Any]) -> str:
     return ", ".join(parts) or "nothing to check"
 
 
-def _document() -> dict[str, Any]:
-    app = create_app()
-    app.enter_all_rooms()
-    return app.api.openapi()
+def _implemented(operation: Operation, document: dict[str, Any], app: App) -> bool:
+    if operation.kind == "socket":
+        return app.operations.all[operation.id].handler is not None
+    return bool(_described(operation, document))
+
+
+def _described(operation: Operation, document: dict[str, Any]) -> dict[str, Any]:
+    """What the document of the routes that there are says of it: nothing where there is none."""
+    found: dict[str, Any] = document["paths"].get(operation.path, {}).get(operation.method.lower(), {})
+    return found
+
+
+def _faults(operation: Operation, document: dict[str, Any]) -> str:
+    if operation.kind == "socket":
+        return "sockets"
+    answers = _described(operation, document).get("responses", {}).values()
+    streams = any("text/event-stream" in answer.get("content", {}) for answer in answers)
+    jobs = any(fnmatchcase(operation.id, pattern) for pattern in BEGIN_JOBS)
+    return ", ".join(["answers", *(["streams"] if streams else []), *(["jobs"] if jobs else [])])
 
 
 def _stateful(operation: Operation) -> str:

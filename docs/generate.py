@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 sys.path.insert(0, str(Path(__file__).parent.parent))  # this checkout, whatever is installed
 
 import typer
+import yaml
 
 from docs.admin import admin_api
 from docs.coverage import DOCS, coverage
@@ -62,6 +63,15 @@ def hints() -> str:
     return "\n".join(rows)
 
 
+def observed() -> str:
+    """What was seen on the running service, and where it is here."""
+    rows = ["| seen | here |", "|---|---|"]
+    for row in yaml.safe_load((DOCS / "observed.yaml").read_text()):
+        where = f"`{row['quirk']}`" if "quirk" in row else "always" if "always" in row else "not so"
+        rows.append(f"| {row['seen']} | {where} |")
+    return "\n".join(rows)
+
+
 def commands() -> str:
     """Every command with its arguments, options and help, from the command line itself."""
     root: Any = typer.main.get_command(cli)
@@ -107,6 +117,7 @@ def measured(file: str) -> str:
 PARTS = {  # by the name in the page's comment
     "settings": settings,
     "quirks": quirks,
+    "observed": observed,
     "hints": hints,
     "commands": commands,
     "bench": partial(measured, "bench.json"),

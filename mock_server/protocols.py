@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -18,6 +19,7 @@ from mock_server.framing import Frames, Inbox, Message
 
 GATHERED = 64 * 1024  # bytes that are not held back any longer
 WAITING = 64 * 1024  # bytes that came since the application had no message left, after which nothing is read
+MOST_HEAD, MOST_HEADERS = 256 * 1024, 1000  # bytes of a request before its body; its headers, trailers counted
 QUIET, LINGER = 0.25, 10.0  # seconds without more of a refused frame after which we hang up, and seconds at most
 
 
@@ -127,9 +129,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     `scope["mock.connection"]` is this protocol: how to hang up, which uvicorn offers no other way before headers were sent,
     how to take a body that is there already, and how to send a whole answer at once.
+    A request's head has an end: MOST_HEAD bytes, and the time that an idle connection has.
     """
 
     prompt = False  # whether the application does without a task of its own until it first waits
+    head = 0  # bytes of a head that is not whole yet
     _reading = False
     _ready: tuple[RequestResponseCycle, Any] | None = None  # a request that has been read, to be begun
     _idle: asyncio.TimerHandle | None = None
@@ -139,19 +143,43 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.transport = OneWrite(transport)  # type: ignore[assignment]
         self.prompt = getattr(self.app, "prompt", False)
+        self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
+        self._stop_idling()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """As uvicorn's, but that a connection is idle until a head is whole, however it drips."""
         self._reading = True
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._reading = False
+            if self._should_upgrade():
+                self._stop_idling()
+                self.handle_websocket_upgrade()
+            return
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        else:
+            self._measure_head(data)
         while self._ready is not None:
             (cycle, app), self._ready = self._ready, None
             self._begin(cycle, app)
         self._reading = False
+
+    def _measure_head(self, data: bytes) -> None:
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not self.scope:
+            self.head += len(data)
+            if self.head > MOST_HEAD:
+                refuse(self.transport, BadRequest(f"A request's head has at most {MOST_HEAD} bytes."))
+        elif not cycle.response_complete:
+            self.head = 0
+            if len(self.headers) > MOST_HEADERS:
+                self._ready = None
+                refuse(self.transport, BadRequest(f"A request has at most {MOST_HEADERS} headers."))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -220,20 +248,28 @@ class HttpProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
+        self._rest()
+
+    def _rest(self) -> None:
+        """Nothing is being answered. One timer a connection: uvicorn makes a new one for every request."""
         self._idle_since = self.loop.time()
         if self._idle is None:
             self._idle = self.loop.call_later(self.timeout_keep_alive, self._look_idle)
 
     def _look_idle(self) -> None:
-        """One timer a connection: uvicorn makes a new one for every request."""
         self._idle = None
-        if not self.cycle.response_complete or self.transport.is_closing():
+        if (self.cycle is not None and not self.cycle.response_complete) or self.transport.is_closing():
             return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._idle = self.loop.call_later(left, self._look_idle)
         else:
             self.transport.close()
+
+    def _stop_idling(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
 
     def send_400_response(self, msg: str) -> None:
         """Bytes that are no HTTP request."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from coverage import Coverage
 
 from mock_server import LocalServer, Settings
 
@@ -46,6 +47,13 @@ class Client:
 
     def as_key(self, key: str) -> "Client":
         return Client(self.url, key, self.http)
+
+
+def pytest_sessionfinish() -> None:
+    """What a worker has covered is kept before its end, which xdist does not wait for on a busy machine."""
+    measured = Coverage.current()
+    if measured is not None:
+        measured.save()
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ def test_no_request_finds_an_answer_outside_the_document(profile: str, tmp_path:
         done = fuzz(server.url, (*CHECKS, *OF_PROFILE[profile]), tmp_path)
         ends = {exchange.ended for exchange in server.app.world.ring.newest_first()}
 
+    print(f"profile {profile}: {done.stdout[-400:]}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "complete" in ends
     assert "crashed" not in ends
@@ -53,7 +54,7 @@ def document(url: str, folder: Path) -> Path:
 
     tests/test_idempotency.py is about those.
     """
-    schema = httpx.get(url + "/openapi.json").json()
+    schema = httpx.get(url + "/openapi.json", timeout=60).json()
     for item in schema["paths"].values():
         for operation in item.values():
             kept = [p for p in operation.get("parameters", []) if p["name"] != "Idempotency-Key"]

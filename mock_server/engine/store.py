@@ -127,17 +127,34 @@ class Store:
             raise StoreError(f"The database {path} cannot be used: {getattr(error, 'orig', error)}.") from None
 
     def _prepare(self) -> None:
-        """In one transaction, for another process may prepare the same file."""
+        """Make a new file ours, in one transaction: another process may do the same. One that may only be read is not written."""
+        if self._version() == VERSION and not self._missing():
+            return
         self._driver.execute("BEGIN IMMEDIATE")
-        version = self.connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-        if version not in (0, VERSION):
-            raise StoreError(f"The database {self.path} is of version {version}, this server writes version {VERSION}.")
+        self._version()
         SQLModel.metadata.create_all(self.connection)
         self.connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
         self._driver.execute("COMMIT")
 
+    def _version(self) -> int:
+        """The file's; 0 for a new one. Raises StoreError for one that is not ours."""
+        version: int = self.connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if version not in (0, VERSION):
+            raise StoreError(f"The database {self.path} is of version {version}, this server writes version {VERSION}.")
+        return version
+
+    def _missing(self) -> bool:
+        """Whether a table of the rooms entered by now is not there."""
+        there = self.connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars()
+        return not SQLModel.metadata.tables.keys() <= set(there)
+
     def create_tables(self) -> None:
         """Create the tables of every room that has been entered by now: two processes may do so at once."""
+        try:
+            if not self._missing():
+                return
+        except DBAPIError as error:
+            raise told(error) from error
         with nullcontext() if self._open else self.transaction():
             SQLModel.metadata.create_all(self.connection)
 

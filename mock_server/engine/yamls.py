@@ -1,14 +1,17 @@
 """YAML (or JSON) files that remember on which line each of their values stands, for messages that say where."""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 16 * 1024 * 1024
 SURROGATE = re.compile(rb"\\u[dD][89abABcdefCDEF][0-9a-fA-F]{2}")
+MOST_VALUES = 2_000_000  # with what an alias stands for counted each time that it is used
 
 
 class YamlError(ValueError):
@@ -55,6 +58,8 @@ def read(path: Path) -> Marked:
         )
         try:
             node = loader.get_single_node()
+            if b"*" in data and node is not None and _values(node, {}) > MOST_VALUES:
+                raise YamlError(f"{path}: its aliases stand for more than {MOST_VALUES} values, or for themselves.")
             _check_keys(path, node)
             if kind == "YAML" and node is not None:
                 value = loader.construct_document(node)
@@ -96,6 +101,16 @@ def _check_keys(path: Path, root: Any) -> None:
                 raise YamlError(f"{path}:{key.start_mark.line + 1}: {key.value[:40]!r} is here twice.")
             keys.add(key.value if key.id == "scalar" else None)
             left.append(value)
+
+
+def _values(node: Any, sizes: dict[int, float]) -> float:
+    """How many values a node has once every alias is written out: without end where it is within itself."""
+    size = sizes.get(id(node))
+    if size is None:
+        sizes[id(node)] = math.inf  # what it is for its own parts, while they are counted
+        parts = () if node.id == "scalar" else node.value if node.id == "sequence" else chain.from_iterable(node.value)
+        size = sizes[id(node)] = 1 + sum(_values(part, sizes) for part in parts)
+    return size
 
 
 def _child(node: Any, part: str | int) -> tuple[Any, Any]:

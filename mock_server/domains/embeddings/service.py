@@ -25,6 +25,7 @@ from mock_server.world import Call, World
 SHIPPED = frozenset({"my-bucket"})  # what counts as embedded for every account
 USUAL = tracking.How(1024, 512, "thenlper/gte-large", "default")
 SOURCE = "https://us-central-1.telnyxstorage.com/"
+SYNTHESISED_AT = 1_744_722_448_000  # ms since the epoch: a stand-in is the same each time
 MOST_FOUND = 1000
 LONG_QUERY = 2000  # characters
 MOST_TASKS = 1000  # in one answer of a list that was not asked for a page
@@ -117,7 +118,7 @@ async def retrieve(call: Call, id: str) -> dict[str, Any]:
         if not call.quirk("unknown_ids_synthesised"):
             raise
         task = tasks.Task(
-            id, "embed_my-bucket", "my-bucket", "", EMBEDDING.usual.dump(), 0, "success", call.milliseconds(), None
+            id, "embed_my-bucket", "my-bucket", "", EMBEDDING.usual.dump(), 0, "success", SYNTHESISED_AT, None
         )
     return _told(call, task)
 
