@@ -245,6 +245,8 @@ class Call:
         takes: frozenset[str] = TALK,
         required: bool = False,
         request: Any = None,
+        turn: int = 0,
+        metadata: Mapping[str, str] | None = None,
         language: str = "",
     ) -> tuple[Chosen | None, View]:
         """The reply that the rules choose, noted in the journal, and the view it was chosen by.
@@ -256,7 +258,9 @@ class Call:
         operation = self.exchange.operation
         assert operation is not None
         view = View(operation.id, domain or operation.room or "", model, user_text, system_text)
-        view.takes, view.request, view.language = takes, request, language
+        view.takes, view.request, view.turn, view.language = takes, request, turn, language
+        if metadata:
+            view.metadata = metadata
         return self.consult(view, required=required), view
 
     def consult(self, view: View, domain: str = "", *, required: bool = False) -> Chosen | None:
@@ -266,8 +270,8 @@ class Call:
             assert exchange.operation is not None
             view.operation, view.domain = exchange.operation.id, domain
         view.account = self.account
-        if (context := exchange.headers.get(CONTEXT)) is not None:
-            view.context = context.decode("latin-1")
+        context = exchange.headers.get(CONTEXT)
+        view.context = "" if context is None else context.decode("latin-1")
         world = self.world
         return consult(world.replies, exchange, view, world.tally, strict=required and world.settings.strict)
 

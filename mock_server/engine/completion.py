@@ -46,18 +46,10 @@ class Offered(NamedTuple):
 class Ask(View):
     """A request to a model: what rules match on, and what bounds the answer."""
 
-    functions: Sequence[Offered] = ()
-    forced: Offered | None = None  # the function that must be called
-    barred = False  # whether none may be
-    call_prefix = "call_"  # of ids of tool calls
-    schema: dict[str, Any] | None = None  # that the text must fit
-    options: Sequence[str] | None = None  # of which the text must be one
-    regex: str | None = None  # that the text must match whole
-    count = 1  # choices
-    seed: int | None = None
-    cap: int | None = None  # tokens of a choice
-    stop: str | Sequence[str] | None = None
-    thinks: bool | None = None  # None: as the model does
+    __slots__ = (
+        "barred", "call_prefix", "cap", "count", "forced", "functions", "options", "prompt_tokens", "regex", "schema", "seed",
+        "stop", "thinks",
+    )  # fmt: skip
 
     def __init__(
         self, model: str, user_text: str, system_text: str, turn: int, prompt_tokens: int, request: Any
@@ -66,12 +58,18 @@ class Ask(View):
         self.turn = turn  # texts that the user has sent
         self.prompt_tokens = prompt_tokens
         self.request = request  # as its dialect has it, for templates
-
-    def again(self) -> "Ask":
-        """The same, to be answered once more."""
-        ask = Ask.__new__(Ask)
-        ask.__dict__.update(self.__dict__)
-        return ask
+        self.functions: Sequence[Offered] = ()
+        self.forced: Offered | None = None  # the function that must be called
+        self.barred = False  # whether none may be
+        self.call_prefix = "call_"  # of ids of tool calls
+        self.schema: dict[str, Any] | None = None  # that the text must fit
+        self.options: Sequence[str] | None = None  # of which the text must be one
+        self.regex: str | None = None  # that the text must match whole
+        self.count = 1  # choices
+        self.seed: int | None = None
+        self.cap: int | None = None  # tokens of a choice
+        self.stop: str | Sequence[str] | None = None
+        self.thinks: bool | None = None  # None: as the model does
 
     def offer(self, functions: Sequence[Offered]) -> None:
         """What may be called."""
@@ -126,15 +124,16 @@ class Prompt:
 class Choice:
     """One of n answers: text or tool calls (id, name, arguments as JSON), the reasoning before it, why it ended."""
 
-    tokens: Sequence[str] = ()
-    tool_calls: Sequence[tuple[str, str, str]] = ()
-    reasoning: Sequence[str] = ()
-    refusal: Sequence[str] = ()
-    finish_reason = "stop"
-    stopped_by: str | None = None  # the stop string that was met
+    __slots__ = ("finish_reason", "index", "reasoning", "refusal", "stopped_by", "tokens", "tool_calls")
 
     def __init__(self, index: int) -> None:
         self.index = index
+        self.tokens: Sequence[str] = ()
+        self.tool_calls: Sequence[tuple[str, str, str]] = ()
+        self.reasoning: Sequence[str] = ()
+        self.refusal: Sequence[str] = ()
+        self.finish_reason = "stop"
+        self.stopped_by: str | None = None  # the stop string that was met
 
     @property
     def content(self) -> str | None:
@@ -157,13 +156,10 @@ class Choice:
 class Completion:
     """A whole answer; usage is the same streamed or not because both are written from here."""
 
-    fingerprint = ""
-    service_tier: str | None = None
-    logprobs = False
-    top_logprobs = 0
-    usage: Usage | None = None  # token counts that replace those below
-    pacing: PacingRule | None = None  # of a stream, over the server's
-    counted: tuple[int, int] | None = None  # what `spent` has come to
+    __slots__ = (
+        "choices", "counted", "created", "fingerprint", "id", "logprobs", "model", "pacing", "prompt_tokens", "service_tier",
+        "top_logprobs", "usage",
+    )  # fmt: skip
 
     def __init__(self, id: str, created: int, model: str, prompt_tokens: int, choices: list[Choice]) -> None:
         self.id = id
@@ -171,6 +167,13 @@ class Completion:
         self.model = model
         self.prompt_tokens = prompt_tokens
         self.choices = choices
+        self.fingerprint = ""
+        self.service_tier: str | None = None
+        self.logprobs = False
+        self.top_logprobs = 0
+        self.usage: Usage | None = None  # token counts that replace those below
+        self.pacing: PacingRule | None = None  # of a stream, over the server's
+        self.counted: tuple[int, int] | None = None  # what `spent` has come to
 
     def spent(self) -> tuple[int, int]:
         """Tokens of all choices, and how many of them were reasoning; what the reply says of them counts more."""

@@ -16,41 +16,20 @@ if TYPE_CHECKING:
 BODY_CAP = 16 * 1024  # bytes kept of each body
 Ended = Literal["", "complete", "client_left", "cut", "stopped", "crashed"]
 Headers = list[tuple[bytes, bytes]]
+NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+NO_HEADERS: Headers = []
 
 
 class Exchange:
     """One HTTP exchange or socket. Written by the chain, read by the admin API once it is in the journal."""
 
-    # Defaults live on the class: an exchange is made for every request, and most of these are never written.
-    id = ""
-    account: Account | None = None
-    operation: Operation | None = None
-    params: Mapping[str, str] = MappingProxyType({})
-    call: Any = None  # what the domains may use; made by the world, which the engine does not know
-    body: bytes | None = None  # of the request, where it came whole with its head, until it is read
-    wrapped = False  # whether something wants to see the body as it is read
-    receive: Receive | None = None  # for operations that read their body themselves
-    wire: Any = None  # a fault's, between it and the connection, while it runs
-    keyed: Keyed | None = None  # its Idempotency-Key
-    secret = b""  # the API key while the exchange runs, to mask it; wiped before the journal keeps the exchange
-    at = 0.0  # seconds since the epoch, by the account's clock
-    duration = 0.0  # seconds
-    request_body = b""  # as much as the journal keeps
-    request_size = 0
-    header_bytes = 0  # of both directions, as the journal keeps them
-    fault = ""  # what fired: "header", "key" or a rule's id
-    reply = ""  # id of the reply that was chosen
-    near_misses: Sequence[str] = ()  # which of the user's replies came nearest, and what it lacked for each
-    tokens: tuple[int, int] | None = None  # what usage tells of the prompt, and of what was said to it
-    spoken: Sequence[str] = ()  # ids of what was said aloud in it, the first of them
-    more_headers: Headers = []  # of the response, as the reply wants them
-    warnings: Sequence[str] = ()
-    status = 0
-    response_headers: Headers = []
-    response_body = b""
-    response_size = 0
-    frames: "Frames | None" = None  # of a socket that was accepted
-    ended: Ended = ""
+    # Slots: written and read for every request, at a fifth of what attributes cost that a class has defaults for.
+    __slots__ = (
+        "account", "at", "body", "call", "duration", "ended", "fault", "frames", "header_bytes", "headers", "id", "keyed",
+        "kind", "method", "more_headers", "near_misses", "operation", "params", "path", "query", "receive", "reply",
+        "request_body", "request_headers", "request_size", "response_body", "response_headers", "response_size", "secret",
+        "spoken", "started", "status", "tokens", "warnings", "wire", "wrapped",
+    )  # fmt: skip
 
     def __init__(self, kind: str, method: str, path: str, query: bytes, headers: Headers, started: float) -> None:
         self.kind = kind  # "http" | "socket"
@@ -60,6 +39,37 @@ class Exchange:
         self.request_headers = headers
         self.headers = dict(headers)  # the last of each name; the journal does not keep it
         self.started = started  # monotonic seconds
+        self.id = ""
+        self.account: Account | None = None
+        self.operation: Operation | None = None
+        self.params: Mapping[str, str] = NO_PARAMS
+        self.call: Any = None  # what the domains may use; made by the world, which the engine does not know
+        self.body: bytes | None = None  # of the request, where it came whole with its head, until it is read
+        self.wrapped = False  # whether something wants to see the body as it is read
+        self.receive: Receive | None = None  # for operations that read their body themselves
+        self.wire: Any = None  # a fault's, between it and the connection, while it runs
+        self.keyed: Keyed | None = None  # its Idempotency-Key
+        self.secret = (
+            b""  # the API key while the exchange runs, to mask it; wiped before the journal keeps the exchange
+        )
+        self.at = 0.0  # seconds since the epoch, by the account's clock
+        self.duration = 0.0  # seconds
+        self.request_body = b""  # as much as the journal keeps
+        self.request_size = 0
+        self.header_bytes = 0  # of both directions, as the journal keeps them
+        self.fault = ""  # what fired: "header", "key" or a rule's id
+        self.reply = ""  # id of the reply that was chosen
+        self.near_misses: Sequence[str] = ()  # which of the user's replies came nearest, and what it lacked for each
+        self.tokens: tuple[int, int] | None = None  # what usage tells of the prompt, and of what was said to it
+        self.spoken: Sequence[str] = ()  # ids of what was said aloud in it, the first of them
+        self.more_headers: Headers = NO_HEADERS  # of the response, as the reply wants them
+        self.warnings: Sequence[str] = ()
+        self.status = 0
+        self.response_headers: Headers = NO_HEADERS
+        self.response_body = b""
+        self.response_size = 0
+        self.frames: Frames | None = None  # of a socket that was accepted
+        self.ended: Ended = ""
 
     def weight(self) -> int:
         """Bytes this exchange holds in the journal, roughly."""

@@ -7,6 +7,7 @@ from mock_server.domains.chat.saying import say
 from mock_server.domains.chat.wire import ChatRequest, Function, Message, NamedTool
 from mock_server.engine.completion import PER_MESSAGE, Ask, Completion, Offered, count_prompt
 from mock_server.engine.replies import ToolResult
+from mock_server.engine.route import MOST_REMEMBERED, REMEMBERED
 from mock_server.world import Call
 
 __all__ = ["complete", "consult", "say"]
@@ -43,10 +44,14 @@ async def consult(call: Call, request: ChatRequest) -> str | None:
 def complete(call: Call, request: ChatRequest, consulted: str | None = None) -> Completion:
     """The completion of a request; `consulted` takes the place of the shipped default reply. Raises Invalid and BadRequest."""
     lenient = call.quirk("requests_mended")
-    asked = request.asked.get(lenient)
-    if asked is None:
-        asked = request.asked[lenient] = _asked(request, lenient)
-    ask = asked.again()
+    asked: dict[int, Ask] = call.world.cache.setdefault("asked", {})
+    ask = asked.get(id(request))
+    if ask is None or ask.request is not request:
+        ask = _asked(request, lenient)
+        if call.exchange.request_size <= REMEMBERED:  # the route gives the same object for the same bytes
+            if len(asked) >= MOST_REMEMBERED:
+                asked.clear()
+            asked[id(request)] = ask
     if ask.functions:
         _check_cap(call, request)
     completion = say(call, ask, "chatcmpl-", consulted)

@@ -1,14 +1,13 @@
 """Chat on the wire: the request model, completions and chunks. Shapes: the public OpenAPI document and openai-python's types."""
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from json.encoder import encode_basestring as quoted
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 from pydantic_core import to_json
 
-from mock_server.engine.completion import Ask, Choice, Completion, pieces
+from mock_server.engine.completion import Choice, Completion, pieces
 
 DEFAULT_MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 Name = Annotated[str, StringConstraints(max_length=256)]  # every chunk of a stream repeats it
@@ -153,11 +152,6 @@ class ChatRequest(BaseModel, allow_inf_nan=False, frozen=True):
     reasoning_effort: Effort | None = None
     region: Literal["USA", "EU", "AUS", "UAE"] | None = None
     mode: Literal["preferred", "strict"] | None = None
-
-    @cached_property
-    def asked(self) -> dict[bool, Ask]:
-        """What it was found to ask before, by whether that was leniently."""
-        return {}
 
     def cap(self) -> int | None:
         """The most tokens of one choice."""

@@ -15,6 +15,7 @@ TEXT = frozenset({"text", "json"})
 VECTORS = frozenset({"embedding", "embeddings"})
 HEARD = frozenset({"transcript", "text"})
 AUDIO = frozenset({"audio"})
+NO_METADATA: Mapping[str, str] = {}
 TALK = frozenset({"text", "json", "tool_calls", "reasoning", "refusal"})
 
 
@@ -33,21 +34,10 @@ class View:
     `takes` are the kinds of replies that the domain can render: rules that say nothing of these are passed over.
     """
 
-    # Defaults live on the class: a view is made for every request, and most of these are never written.
-    account: Account | None = None
-    takes = TALK
-    turn = 0
-    tool_result: ToolResult | None = None
-    tools: Sequence[str] = ()
-    response_format = ""
-    schema_name = ""
-    metadata: Mapping[str, str] = {}
-    language = ""
-    context = ""
-    request: Any = None
-    chosen: "Chosen | None" = None
-    used = 0  # how often the chosen rule has matched for the account, this time included
-    source: "Replies"  # who chose: counts and draws for templates
+    __slots__ = (
+        "_lowered", "account", "chosen", "context", "domain", "language", "metadata", "model", "operation", "request",
+        "response_format", "schema_name", "source", "system_text", "takes", "tool_result", "tools", "turn", "used", "user_text",
+    )  # fmt: skip
 
     def __init__(self, operation: str, domain: str, model: str, user_text: str, system_text: str = "") -> None:
         self.operation = operation
@@ -55,6 +45,20 @@ class View:
         self.model = model
         self.user_text = user_text
         self.system_text = system_text
+        self.account: Account | None = None
+        self.takes = TALK
+        self.turn = 0
+        self.tool_result: ToolResult | None = None
+        self.tools: Sequence[str] = ()
+        self.response_format = ""
+        self.schema_name = ""
+        self.metadata: Mapping[str, str] = NO_METADATA
+        self.language = ""
+        self.context = ""
+        self.request: Any = None
+        self.chosen: Chosen | None = None
+        self.used = 0  # how often the chosen rule has matched for the account, this time included
+        self.source: Replies  # who chose: counts and draws for templates
         self._lowered: str | None = None
 
     def lowered(self) -> str:

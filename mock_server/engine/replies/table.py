@@ -45,6 +45,7 @@ class Replies:
         """The first reply that fits, None for the domain's default. Raises BadRequest where a sequence has come to its end."""
         if not self._loaded:
             self.look()
+        view.chosen, view.used = None, 0  # of the time before, where a request is the same again
         account = view.account.id if view.account is not None else ""
         if self._api:
             for owner in (account, None):
