@@ -143,7 +143,7 @@ BROKEN = {
     "- effect: 500\n  match: {method: GET}\n  match: {stream: true}\n": [":3: 'match' is here twice"],
     "- effect: 500\n  times: '2'\n": [":2: times: it is a number, not '2'"],
     "- effect: {hang: 1}\n": [":1: effect.hang: it is true or left out"],
-    "faults: &a\n  - *a\n": [":1: Input should be"],
+    "faults: &a\n  - *a\n": ["its aliases stand for more than"],
 }
 
 

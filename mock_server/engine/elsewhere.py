@@ -28,7 +28,7 @@ def packed(ring: Ring) -> bytes:
         account, operation = exchange.account, exchange.operation
         rows.append(
             {
-                **vars(exchange),
+                **{name: getattr(exchange, name) for name in Exchange.__slots__},
                 "account": None if account is None else account.id,
                 "operation": None if operation is None else operation.id,
                 "params": dict(exchange.params),
@@ -47,7 +47,8 @@ def unpacked(journals: Iterable[bytes], operations: Mapping[str, Operation], clo
         found.evicted += evicted
         for row in rows:
             exchange = Exchange.__new__(Exchange)
-            vars(exchange).update(row)
+            for name, value in row.items():
+                setattr(exchange, name, value)
             exchange.account = None if row["account"] is None else Account(row["account"], clock.timeline(), "")
             exchange.operation = None if row["operation"] is None else operations[row["operation"]]
             found.exchanges.append(exchange)
