@@ -17,6 +17,7 @@ from mock_server.engine.frames import ARRIVED
 from mock_server.engine.masks import OURS
 from mock_server.framing import Frames, Inbox, Message
 
+TOGETHER, FEW = 32, 4  # answers that wait for the end of the turn at most; connections that are not worth it
 GATHERED = 64 * 1024  # bytes that are not held back any longer
 WAITING = 64 * 1024  # bytes that came since the application had no message left, after which nothing is read
 MOST_HEAD, MOST_HEADERS = 256 * 1024, 1000  # bytes of a request before its body; its headers, trailers counted
@@ -51,15 +52,43 @@ class OneWrite:
     def flush(self) -> None:
         if self._held:
             head, self._held = self._held, b""
-            self._transport.write(head)
+            if not self.is_closing():
+                self._transport.write(head)
 
     def close(self) -> None:
         self.flush()
         self._closed = True
         self._transport.close()
 
+    def get_write_buffer_size(self) -> int:
+        return len(self._held) + self._transport.get_write_buffer_size()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+
+class Outgoing:
+    """Whole answers of one turn of the loop, sent one after the other at its end.
+
+    Sent as they are made, each would wake a client that sleeps, which takes as long as making one; so the first wakes it for all.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[OneWrite] = []
+
+    def add(self, transport: OneWrite) -> None:
+        waiting = self._waiting
+        if not waiting:
+            self._loop.call_soon(self.send)
+        waiting.append(transport)
+        if len(waiting) == TOGETHER:
+            self.send()
+
+    def send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for transport in waiting:
+            transport.flush()
 
 
 class Gathering:
@@ -143,6 +172,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.transport = OneWrite(transport)  # type: ignore[assignment]
         self.prompt = getattr(self.app, "prompt", False)
+        self._outgoing = vars(self.server_state).setdefault("mock_outgoing", Outgoing(self.loop))
         self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -240,7 +270,10 @@ class HttpProtocol(HttpToolsProtocol):
         return True
 
     def on_response_complete(self) -> None:
-        self.transport.flush()  # type: ignore[attr-defined]  # of an answer to HEAD uvicorn writes no body
+        if len(self.connections) > FEW:
+            self._outgoing.add(self.transport)
+        else:
+            self.transport.flush()  # type: ignore[attr-defined]
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
