@@ -126,8 +126,8 @@ def _free_port(host: str) -> int:
 
 
 def mock(host: str, *options: str) -> Server:
-    """The mock server as it comes: journal, authentication, fault check and validation on."""
-    return Server("mock", [sys.executable, "-m", "mock_server", "serve", *options], host)
+    """The mock server: journal, authentication, fault check and validation on. No line a request, as the references have none."""
+    return Server("mock", [sys.executable, "-m", "mock_server", "serve", "--log-format", "none", *options], host)
 
 
 def bare(host: str) -> Server:
