@@ -1,7 +1,7 @@
 """Work beside the loop: accounts take turns, what takes too long is ended, and one account's slowness is its own."""
 
 import asyncio
-import os
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -91,7 +91,7 @@ def with_worker(use: Callable[[Worker], Awaitable[Any]]) -> Any:
 def test_a_program_that_dies_is_told_and_begun_anew() -> None:
     async def use(worker: Worker) -> list[str]:
         with pytest.raises(Unreadable, match="has ended"):
-            await worker.call(os._exit, 3)
+            await worker.call(signal.raise_signal, signal.SIGKILL)
         return await worker.text("a.txt", b"long " * 5000)
 
     assert with_worker(use) == [("long " * 5000).strip()]

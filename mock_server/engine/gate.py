@@ -112,10 +112,12 @@ class Gate:
             length = headers.get(b"content-length")
             if operation.raw:
                 exchange.receive = receive
+            elif exchange.body is not None:
+                _check_size(len(exchange.body), limit)
             elif length is None and operation.kind == "http":
                 receive = _bounded(receive, limit)
-            elif length is not None and int(length) > limit:
-                raise TooLarge(f"The body has {int(length)} bytes; the limit is {limit}.")
+            elif length is not None:
+                _check_size(int(length), limit)
             exchange.wrapped = receive is not arriving
             exchange.call = self._enter(exchange, operation)
             scope["path_params"] = params
@@ -185,6 +187,11 @@ def _check_state(exchange: Exchange) -> None:
     if error is not None:
         exchange.fault = error.headers["x-mock-fault"]
         raise error
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise TooLarge(f"The body has {size} bytes; the limit is {limit}.")
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:
