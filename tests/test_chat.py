@@ -314,3 +314,27 @@ def test_a_schema_that_makes_no_sense_is_no_crash(client, schema):
     called = client.chat(tools=[tool], tool_choice="required")
     shaped = client.chat(response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": schema}})
     assert {called.status_code, shaped.status_code} <= {200, 400, 422}
+
+
+@pytest.mark.parametrize("logprobs", [False, True])
+@pytest.mark.parametrize("include_usage", [False, True])
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_stream_in_one_piece_has_the_bytes_of_its_events(logprobs: bool, include_usage: bool, size: int) -> None:
+    from mock_server.domains.chat import wire
+    from mock_server.engine.completion import Choice, Completion, tokenize
+
+    said, called, refused = Choice(0), Choice(1), Choice(2)
+    said.reasoning, said.tokens = tokenize('Let "me" think'), tokenize("Zwölf\n\\ Boxkämpfer \u2028 jagen {}")
+    called.tool_calls = [("call_1", "look_up", '{"city": "Köln"}'), ("call_2", "stop", "{}")]
+    refused.refusal = tokenize("I would rather not.")
+    answer = Completion("chatcmpl-1", 1760000000, 'a "model"', 12, [said, called, refused])
+    answer.logprobs, answer.top_logprobs, answer.service_tier = logprobs, 2, "default"
+
+    events = wire.events(answer, include_usage, size)
+
+    assert wire.all_events(answer, include_usage, size) == b"".join(events)
+    assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
+    deltas = [json.loads(event[6:]) for event in events[:-1]]
+    content = "".join(c["delta"].get("content") or "" for d in deltas for c in d["choices"] if c["index"] == 0)
+    assert content == "Zwölf\n\\ Boxkämpfer \u2028 jagen {}"
+    assert ("usage" in deltas[0]) == include_usage and events[-1] == b"data: [DONE]\n\n"

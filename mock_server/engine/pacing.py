@@ -18,9 +18,13 @@ class Pacing:
     jitter: float = 0.0
     chunk: int = 1
 
+    @property
+    def paced(self) -> bool:
+        return bool(self.first) or self.per_second is not None
+
     def waits(self, events: int, draw: Draw | None = None) -> Sequence[float] | None:
         """Seconds before each of `events` events, None for no pacing. The last two, finish and [DONE], do not wait."""
-        if not self.first and self.per_second is None:
+        if not self.paced:
             return None
         gap = self.chunk / self.per_second if self.per_second else 0.0
         waits = [self.first if n == 0 else gap if n < events - 2 else 0.0 for n in range(events)]

@@ -32,5 +32,7 @@ async def create_completion(call: CallDep, body: wire.ChatRequest) -> Response:
         return Ready(wire.completion(completion))
     include_usage = body.stream_options is not None and body.stream_options.include_usage
     pacing = call.world.pacing if completion.pacing is None else completion.pacing.over(call.world.pacing)
-    events = list(wire.events(completion, include_usage, pacing.chunk))
+    if not pacing.paced:
+        return call.stream([wire.all_events(completion, include_usage, pacing.chunk)], None)
+    events = wire.events(completion, include_usage, pacing.chunk)
     return call.stream(events, pacing.waits(len(events), call.draw))

@@ -1,6 +1,6 @@
 """Chat on the wire: the request model, completions and chunks. Shapes: the public OpenAPI document and openai-python's types."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from json.encoder import encode_basestring as quoted
 from typing import Annotated, Any, Literal
 
@@ -283,43 +283,55 @@ def _logprob(token: str, value: float) -> dict[str, Any]:
     return {"token": token, "logprob": round(value, 4), "bytes": list(token.encode())}
 
 
-def events(answer: Completion, include_usage: bool, size: int = 1) -> Iterator[bytes]:
+def events(answer: Completion, include_usage: bool, size: int = 1) -> list[bytes]:
     """The answer as server-sent events, as OpenAI clients parse them: role, content, finish, usage when asked, [DONE].
 
     `size` is how many tokens an event has.
     """
-    head = _head(answer, "chat.completion.chunk").encode()
-    tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
+    return [
+        f"{before}{text}{behind}".encode()
+        for before, texts, behind in _runs(answer, include_usage, size)
+        for text in texts
+    ]
+
+
+def all_events(answer: Completion, include_usage: bool, size: int = 1) -> bytes:
+    """The same in one piece, for which a run of events is one join."""
+    runs = _runs(answer, include_usage, size)
+    return "".join([f"{before}{(behind + before).join(texts)}{behind}" for before, texts, behind in runs]).encode()
+
+
+def _runs(answer: Completion, include_usage: bool, size: int) -> Iterator[tuple[str, Iterable[str], str]]:
+    """Events that differ in one text only, together: what stands before it, the texts, of which there is one at least, and
+    what stands behind. A dump for each chunk would halve the stream."""
+    head = _head(answer, "chat.completion.chunk")
+    tail = ',"usage":null}\n\n' if include_usage else "}\n\n"
     for choice in answer.choices:
-        yield from _choice_events(answer, choice, head, tail, size)
+        yield from _choice_runs(answer, choice, head, tail, size)
     if include_usage:
-        yield b"data: " + head + b',"choices":[],"usage":' + _usage(answer).encode() + b"}\n\n"
-    yield b"data: [DONE]\n\n"
+        yield f'data: {head},"choices":[],"usage":', [_usage(answer)], "}\n\n"
+    yield "data: [DONE]\n\n", [""], ""
 
 
-def _choice_events(answer: Completion, choice: Choice, head: bytes, tail: bytes, size: int) -> Iterator[bytes]:
-    # One template a choice: a dump per chunk would halve the stream.
-    opening = b"data: " + head + b',"choices":[{"index":%d,"delta":' % choice.index
-    closing = b',"logprobs":null,"finish_reason":null}]' + tail
-    first = (
-        b'{"role":"assistant","content":""}' if choice.content is not None else b'{"role":"assistant","content":null}'
-    )
-    yield opening + first + closing
-    for token in pieces(choice.reasoning, size):
-        yield opening + b'{"reasoning_content":' + to_json(token) + b"}" + closing
-    if answer.logprobs and choice.tokens:
+def _choice_runs(
+    answer: Completion, choice: Choice, head: str, tail: str, size: int
+) -> Iterator[tuple[str, Iterable[str], str]]:
+    opening = f'data: {head},"choices":[{{"index":{choice.index},"delta":'
+    closing = f',"logprobs":null,"finish_reason":null}}]{tail}'
+    yield opening, [f'{{"role":"assistant","content":{"null" if choice.content is None else quoted("")}}}'], closing
+    if choice.reasoning:
+        yield f'{opening}{{"reasoning_content":', map(quoted, pieces(choice.reasoning, size)), f"}}{closing}"
+    if answer.logprobs:
         for token, logprob in zip(choice.tokens, _logprobs(answer, choice.tokens), strict=True):
-            detail = b',"logprobs":{"content":[' + to_json(logprob) + b']},"finish_reason":null}]' + tail
-            yield opening + b'{"content":' + to_json(token) + b"}" + detail
-    else:
-        for token in pieces(choice.tokens, size):
-            yield opening + b'{"content":' + to_json(token) + b"}" + closing
-    for token in pieces(choice.refusal, size):
-        yield opening + b'{"refusal":' + to_json(token) + b"}" + closing
+            detail = f'}},"logprobs":{{"content":[{to_json(logprob).decode()}]}},"finish_reason":null}}]{tail}'
+            yield f'{opening}{{"content":', [quoted(token)], detail
+    elif choice.tokens:
+        yield f'{opening}{{"content":', map(quoted, pieces(choice.tokens, size)), f"}}{closing}"
+    if choice.refusal:
+        yield f'{opening}{{"refusal":', map(quoted, pieces(choice.refusal, size)), f"}}{closing}"
     for index, (id, name, arguments) in enumerate(choice.tool_calls):
         called = {"index": index, **_tool_call((id, name, ""))}
-        yield opening + to_json({"tool_calls": [called]}) + closing
-        for piece in pieces(choice.argument_pieces(arguments), size):
-            more = {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
-            yield opening + to_json(more) + closing
-    yield opening + b'{},"logprobs":null,"finish_reason":' + to_json(choice.finish_reason) + b"}]" + tail
+        parts = [{"index": index, "function": {"arguments": piece}}
+                 for piece in pieces(choice.argument_pieces(arguments), size)]  # fmt: skip
+        yield opening, [to_json({"tool_calls": [part]}).decode() for part in (called, *parts)], closing
+    yield f'{opening}{{}},"logprobs":null,"finish_reason":', [quoted(choice.finish_reason)], f"}}]{tail}"
