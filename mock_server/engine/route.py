@@ -192,12 +192,13 @@ class _Body:
             if not self._required:
                 return self._default()
         _check_content_type(exchange, body)
-        if (known := self._known.get(body)) is not None:
+        remembers = self._remembers and len(body) <= REMEMBERED  # a long body is not even hashed
+        if remembers and (known := self._known.get(body)) is not None:
             return known
         try:
             value = self._validate(body or b"{}")
-            if self._remembers and len(body) <= REMEMBERED:
-                if len(self._known) == MOST_REMEMBERED:
+            if remembers:
+                if len(self._known) >= MOST_REMEMBERED:  # servers in several threads may fill it at once
                     self._known.clear()
                 self._known[body] = value
             return value
