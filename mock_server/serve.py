@@ -1,5 +1,6 @@
 """Runs an App under uvicorn: from the command line, or as `LocalServer` in a thread of a test."""
 
+import asyncio
 import errno
 import gc
 import logging
@@ -7,6 +8,7 @@ import signal
 import socket
 import sys
 import threading  # noqa: TID251  LocalServer is a thread of the test's process, not of the server
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -16,6 +18,7 @@ from mock_server.app import create_app
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.protocols import HttpProtocol, SocketProtocol
 
+LAST_WORDS = 0.1  # seconds in which what is being answered may still end, where no --drain gives it more
 READY = "Telnyx AI mock ready at {url}/v2"
 
 
@@ -24,26 +27,55 @@ class PortInUse(RuntimeError):
 
 
 class Server(uvicorn.Server):
-    """uvicorn that ends with exit code 0 when told to stop. With a process of its own it says one line when ready."""
+    """uvicorn that stops as soon as it is told to, with exit code 0, and without waiting for what is over already: test
+    suites start and stop hundreds. With a process of its own it says one line when ready.
+    """
 
     said = ""  # when it is ready, with {url} in it: the process is the server's
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def stop(self) -> None:
+        """End, from whichever thread or signal handler."""
+        self.should_exit = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._told.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._told = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.said and sockets:
             gc.freeze()  # what came with the start is never looked through for garbage again
             gc.enable()
             print(self.said.replace("{url}", url_of(sockets[0])), flush=True)
 
+    async def main_loop(self) -> None:
+        # uvicorn's looks ten times a second whether it shall end; once is enough for the Date header that it makes.
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 1.0)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         app: Any = self.config.app
         app.stopping()
-        await super().shutdown(sockets)
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        state, running = self.server_state, asyncio.get_running_loop()
+        for connection in list(state.connections):
+            connection.shutdown()
+        end = running.time() + max(self.config.timeout_graceful_shutdown or 0, LAST_WORDS)
+        while (state.connections or state.tasks) and running.time() < end and not self.force_exit:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)  # noqa: TID251  no account's time: the process ends
+        for task in state.tasks:
+            task.cancel()
+        if not self.force_exit:
+            await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn would raise the signal again after its shutdown, and the process would die of it instead of ending.
         self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
+        self.stop()
 
 
 def url_of(listener: socket.socket) -> str:
@@ -145,7 +177,7 @@ class LocalServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
+        self._server.stop()
         assert self._thread is not None
         self._thread.join(10)
         if self._thread.is_alive():

@@ -18,6 +18,7 @@ import pytest
 import telnyx
 
 from mock_server import LocalServer, Settings
+from tests.waiting import tries
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -115,7 +116,7 @@ def test_hanging_ends_when_the_client_leaves(client):
     client.admin("POST", "/clock", json={"freeze": True})
     with pytest.raises(openai.APITimeoutError):
         ask(client, "hang", timeout=0.2)
-    entry = next(found[0] for _ in range(500) if (found := client.journal()))
+    entry = next(found[0] for _ in tries() if (found := client.journal()))
     assert (entry["fault"], entry["ended"]) == ("header", "client_left")
 
 
@@ -268,7 +269,7 @@ def test_a_client_that_leaves_ends_a_delay(client):
     client.admin("POST", "/clock", json={"freeze": True})
     with pytest.raises(openai.APITimeoutError):
         ask(client, "delay=5", timeout=0.2)
-    entry = next(found[0] for _ in range(500) if (found := client.journal()))
+    entry = next(found[0] for _ in tries() if (found := client.journal()))
     assert (entry["status"], entry["ended"]) == (0, "client_left")
 
 
@@ -397,5 +398,5 @@ def test_jobs_that_end_badly_or_not_at_all(client, fault, embedding, tuning):
     assert task.headers["x-mock-fault"] == job.headers["x-mock-fault"] == "header"
     client.admin("POST", "/clock", json={"advance": 3600})
     path = f"/ai/embeddings/{task.json()['data']['task_id']}"  # which ends with its work, however slow the machine is
-    assert embedding in (client.get(path).json()["data"]["status"] for _ in range(500))
+    assert embedding in (client.get(path).json()["data"]["status"] for _ in tries())
     assert client.get(f"/ai/fine_tuning/jobs/{job.json()['id']}").json()["status"] == tuning

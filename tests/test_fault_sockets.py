@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Inval
 from websockets.sync.client import ClientConnection, connect
 
 from tests.test_fault_effects import while_time_passes
+from tests.waiting import tries
 
 VOICE = "voice=Telnyx.NaturalHD.astra"
 TALK = [{"text": " "}, {"text": "Hello there. How are you?", "flush": True}]
@@ -58,7 +59,7 @@ def heard(client, fault: str, **options: Any) -> tuple[list[Any], int, str]:
 
 
 def entry(client) -> dict[str, Any]:
-    return next(found[0] for _ in range(500) if (found := client.journal()))
+    return next(found[0] for _ in tries() if (found := client.journal()))
 
 
 WHOLE = 22  # frames of that talk
@@ -292,5 +293,5 @@ def test_the_sdks_reconnect_recovers_a_transcription(client, code):
         wire.send({"type": "CloseStream"})
         assert list(wire) == [], "the third socket ends as it should"
     assert codes == [code] * 2
-    ends = next(found for _ in range(500) if len(found := client.journal()) == 3)
+    ends = next(found for _ in tries() if len(found := client.journal()) == 3)
     assert [(e["fault"], e["frames"]["close"]["code"]) for e in ends] == [(None, 1000), *[("header", code)] * 2]

@@ -9,6 +9,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tests.waiting import tries
+
 CODES = {
     400: ("10015", "Bad Request"),
     401: ("10009", "Authentication failed"),
@@ -204,7 +206,7 @@ def test_a_client_that_leaves_ends_the_wait(client):
             client.v2 + "/ai/models",
             headers={"authorization": f"Bearer {client.key}", "x-mock-fault": "timeout=5"},
         )
-    entries = next(found for _ in range(500) if (found := client.journal()))
+    entries = next(found for _ in tries() if (found := client.journal()))
     assert [(entry["status"], entry["ended"]) for entry in entries] == [(0, "client_left")]
 
 

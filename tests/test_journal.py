@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.journal import Ring
+from tests.waiting import tries
 
 CHAT = "/ai/chat/completions"
 HI = {"messages": [{"role": "user", "content": "hi"}]}
@@ -25,8 +26,8 @@ def whole(client, **query: Any) -> list[dict[str, Any]]:
 
 
 def after(client, n: int) -> list[dict[str, Any]]:
-    """The account's journal once it holds `n` exchanges: one is written a moment after its last byte went out."""
-    for _ in range(500):
+    """The account's journal once it holds `n` exchanges: one that is cut is written a moment after its client left."""
+    for _ in tries():
         if len(found := client.journal()) >= n:
             return found
     raise AssertionError(f"{len(found)} exchanges instead of {n}")

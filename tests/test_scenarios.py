@@ -13,6 +13,7 @@ import websockets
 from mock_server import LocalServer, Settings
 from mock_server.engine.replies import FixtureError
 from tests.patient import patient_openai, patient_telnyx
+from tests.waiting import tries
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted(path.stem for path in (ROOT / "fixtures" / "scenarios").glob("*.yaml"))
@@ -140,7 +141,7 @@ def test_stt_cold_start_close(client):
     with sdk.speech_to_text.transcribe(extra_query=query) as socket:
         socket.send_raw(b"RIFF and so on")
         assert list(socket) == [], "no transcript, no error: closed with 1000, which the SDK takes for the end"
-    entry = next(entries[0] for _ in range(500) if (entries := client.journal()))
+    entry = next(entries[0] for _ in tries() if (entries := client.journal()))
     assert (entry["frames"]["close"]["code"], entry["frames"]["close"]["by"]) == (1000, "server")
     assert entry["fault"] == "stt-cold-start-close.1"
     again = opened(client, "/speech-to-text/transcription?transcription_engine=Telnyx&input_format=wav")
@@ -179,7 +180,7 @@ def test_socket_drops_reconnect(client):
 
 
 def verdict_when(client, exchanges: int) -> dict[str, Any]:
-    return next(found for _ in range(500) if (found := verdict(client))["exchanges"] == exchanges)
+    return next(found for _ in tries() if (found := verdict(client))["exchanges"] == exchanges)
 
 
 def say(socket: Any) -> None:

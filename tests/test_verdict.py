@@ -16,6 +16,7 @@ from mock_server.engine.exchange import Exchange
 from mock_server.engine.frames import Frames
 from mock_server.engine.verdict import MOST_ATTEMPTS, RULES, judge, retry_after
 from tests.patient import patient_openai, patient_telnyx
+from tests.waiting import tries
 
 SOCKET = "/text-to-speech/speech?voice=Telnyx.NaturalHD.astra"
 ASK: Any = [{"role": "user", "content": "hi"}]
@@ -53,7 +54,7 @@ def bearer(client) -> dict[str, str]:
 
 def verdict_when(client, exchanges: int) -> dict[str, Any]:
     """The verdict once so many exchanges have ended: the end of a socket comes after its client's."""
-    return next(found for _ in range(500) if (found := verdict(client))["exchanges"] == exchanges)
+    return next(found for _ in tries() if (found := verdict(client))["exchanges"] == exchanges)
 
 
 def rule(client, effect: str) -> None:

@@ -111,7 +111,7 @@ def test_who_leaves_ends_its_program_and_the_next_has_a_new_one() -> None:
 def test_a_document_of_one_account_does_not_hold_up_those_of_another(start: Any) -> None:
     slow: Client = start()
     other = slow.as_key("another-key-of-its-own")
-    put(slow, "mine", **{f"{n}__txt": f"Line about bees, owls and trains number {n}. " * 60_000 for n in range(3)})
+    put(slow, "mine", **{f"{n}__txt": f"Line about bees, owls and trains number {n}. " * 60_000 for n in range(8)})
     put(other, "mine", notes__txt="Otters eat clams. " * 1000)
 
     behind = embed(slow, "mine")

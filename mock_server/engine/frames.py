@@ -108,6 +108,7 @@ class SocketTee:
         "exchange",
         "finished",
         "frames",
+        "kept",
         "left",
         "started",
     )
@@ -117,7 +118,7 @@ class SocketTee:
     ) -> None:
         open.add(exchange)
         self.exchange, self._receive, self._send, self._stamp = exchange, receive, send, stamp
-        self.started = self.finished = self.left = False
+        self.started = self.finished = self.left = self.kept = False  # a socket is kept when it is closed
         self.frames = Frames()
         self._received, self._sent = self.frames.received.add, self.frames.sent.add
         self._arrived: Arrived | None = None

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
@@ -101,9 +101,12 @@ class Journal:
         connection = scope.get("mock.connection")
         if not socket and connection is not None and (body := connection.whole(scope)) is not None:
             exchange.body, exchange.request_body, exchange.request_size = body, body[:TEED], len(body)
-        tee = (SocketTee if socket else _Tee)(exchange, receive, send, self._stamp, self._ring.open)
-        if isinstance(tee, SocketTee):
+        tee: SocketTee | _Tee
+        if socket:
+            tee = SocketTee(exchange, receive, send, self.stamp, self._ring.open)
             tee.watch(scope)
+        else:
+            tee = _Tee(exchange, receive, send, self)
         try:
             answer = await self._app(scope, tee.receive, tee.send)
             if answer is not None:
@@ -122,15 +125,24 @@ class Journal:
                 raise
             await tee.deliver(scope, of_error(UnexpectedError(), "std"))
         finally:
-            exchange.duration = self._machine.monotonic() - exchange.started
-            exchange.at = exchange.at or self._nobody.timeline.now()
             exchange.call = exchange.receive = None
-            self._stamp(exchange)
-            mask(exchange)
-            self._ring.open.discard(exchange)
-            self._ring.add(exchange)
+            if not tee.kept:
+                self.keep(exchange)
 
-    def _stamp(self, exchange: Exchange) -> str:
+    def begin(self, exchange: Exchange) -> None:
+        """An answer in parts goes out: its exchange can be seen as an open one."""
+        self._ring.open.add(exchange)
+
+    def keep(self, exchange: Exchange) -> None:
+        """It is over: from now on whoever asks finds it."""
+        exchange.duration = self._machine.monotonic() - exchange.started
+        exchange.at = exchange.at or self._nobody.timeline.now()
+        self.stamp(exchange)
+        mask(exchange)
+        self._ring.open.discard(exchange)
+        self._ring.add(exchange)
+
+    def stamp(self, exchange: Exchange) -> str:
         """The exchange's id, which is also its x-request-id: counted per account, so that runs repeat."""
         if not exchange.id:
             exchange.id = (exchange.account or self._nobody).serial(self._ids, "request")
@@ -140,13 +152,11 @@ class Journal:
 class _Tee:
     """Copies what goes over the wire into the exchange, within the caps."""
 
-    __slots__ = ("_open", "_receive", "_send", "_stamp", "exchange", "finished", "left", "started")
+    __slots__ = ("_journal", "_receive", "_send", "exchange", "finished", "kept", "left", "started")
 
-    def __init__(
-        self, exchange: Exchange, receive: Receive, send: Send, stamp: Callable[[Exchange], str], open: set[Exchange]
-    ) -> None:
-        self.exchange, self._receive, self._send, self._stamp, self._open = exchange, receive, send, stamp, open
-        self.started = self.finished = self.left = False
+    def __init__(self, exchange: Exchange, receive: Receive, send: Send, journal: Journal) -> None:
+        self.exchange, self._receive, self._send, self._journal = exchange, receive, send, journal
+        self.started = self.finished = self.left = self.kept = False
 
     async def receive(self) -> Message:
         exchange = self.exchange
@@ -171,7 +181,7 @@ class _Tee:
         exchange, body, headers = self.exchange, answer.body, answer.raw_headers
         if exchange.more_headers:
             headers = _dressed(headers, exchange.more_headers)
-        headers.append((b"x-request-id", self._stamp(exchange).encode()))
+        headers.append((b"x-request-id", self._journal.stamp(exchange).encode()))
         exchange.status, exchange.response_headers = answer.status_code, headers
         exchange.response_size, exchange.response_body = len(body), bytes(body[:TEED])
         self.started = self.finished = True
@@ -191,13 +201,17 @@ class _Tee:
             self.finished = not message.get("more_body", False)
         elif kind == "http.response.start":
             self.started = True
-            self._open.add(exchange)
+            self._journal.begin(exchange)
             exchange.status = message["status"]
             if exchange.more_headers:
                 message["headers"] = _dressed(message["headers"], exchange.more_headers)
             exchange.response_headers = message["headers"]
-            message["headers"].append((b"x-request-id", self._stamp(exchange).encode()))
+            message["headers"].append((b"x-request-id", self._journal.stamp(exchange).encode()))
         await self._send(message)
+        if self.finished and not self.kept:  # what the handler still puts away, as an upload's file, nobody waits for
+            self.kept = True
+            exchange.ended = exchange.ended or "complete"
+            self._journal.keep(exchange)
 
 
 def _dressed(headers: Headers, more: Headers) -> Headers:

@@ -34,7 +34,7 @@ class WorkerServer(Server):
 
     def _stop(self) -> None:
         asyncio.get_running_loop().remove_reader(self.alive)
-        self.should_exit = True
+        self.stop()
 
     def _adopt(self, kind: Kind, fd: int, data: bytes) -> None:
         task = asyncio.ensure_future(self._connect(kind, socket.socket(fileno=fd), data))

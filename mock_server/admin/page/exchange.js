@@ -21,8 +21,10 @@ function empty() {
 export async function open(id) {
   const mine = ++turn;
   let e;
+  let reasons;
   try {
     e = (await call(`/requests/${encodeURIComponent(id)}`)).data;
+    reasons = await why(e);
   } catch (error) {
     if (mine === turn) {
       empty();
@@ -32,7 +34,7 @@ export async function open(id) {
   }
   if (mine !== turn) return;
   empty();
-  pane.append(back(), head(e), await why(e), ...(e.spoken ?? []).map((one, n) => listen(e, one, n)),
+  pane.append(back(), head(e), reasons, ...(e.spoken ?? []).map((one, n) => listen(e, one, n)),
     side("Request", e.request), e.frames ? frames(e.frames) : response(e));
   pane.scrollTop = 0;
 }
