@@ -115,6 +115,7 @@ def test_an_agent_loop_of_three_tool_rounds(start, tmp_path: Path, loop):
     assert [entry["reply"] for entry in client.journal()] == ["done", "refund", "check", "find"]
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("loop", [by_chat, by_responses, by_anthropic])
 def test_an_agent_loop_is_recorded_and_then_played_without_its_script(start, record, tmp_path: Path, loop):
     (tmp_path / "replies").mkdir()

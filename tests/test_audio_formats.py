@@ -91,6 +91,7 @@ def test_raw_samples_are_those_of_the_wav() -> None:
 FFMPEG = {"linear16": ["-f", "s16le"], "mulaw": ["-f", "mulaw"], "alaw": ["-f", "alaw"]}
 
 
+@pytest.mark.check
 @needs_ffmpeg
 @pytest.mark.parametrize("format", EVERY)
 @pytest.mark.parametrize("rate", [8000, 24000, 48000])

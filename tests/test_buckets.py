@@ -241,6 +241,7 @@ def test_a_hundred_buckets_and_no_more(s3: Any) -> None:
 # Lists
 
 
+@pytest.mark.check
 def test_ten_thousand_objects_in_pages(start: Any, tmp_path: Path) -> None:
     keys = sorted(f"{n % 100:02}/{n:05}" for n in range(10_000))
     settings = {"db": tmp_path / "state.sqlite", "data": tmp_path / "data"}

@@ -270,6 +270,7 @@ def test_snapshots_that_cannot_be_are_told(mock, run, tmp_path):
 # Without a server
 
 
+@pytest.mark.check
 def test_the_document_is_that_of_the_server(mock, run, tmp_path):
     assert run("openapi").json == mock.http.get(mock.url + "/openapi.json").json()
     assert run("openapi", "--out", tmp_path / "api.json").out == ""

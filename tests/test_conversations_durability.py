@@ -71,6 +71,7 @@ def write(client: Client, worker: int, acknowledged: list[tuple[str, str]], enou
             enough.set()
 
 
+@pytest.mark.check
 def test_every_acknowledged_write_survives_kill_9_and_none_is_half(process, tmp_path: Path) -> None:
     db = tmp_path / "kept.db"
     first = process(db)
@@ -141,6 +142,7 @@ def test_no_acknowledged_write_is_lost_in_200_kills(process, tmp_path: Path) -> 
     assert messages >= sum(kind == "message" for kind, _ in acknowledged)
 
 
+@pytest.mark.check
 def test_ids_never_repeat_after_a_restart(process, tmp_path: Path) -> None:
     db, ids = tmp_path / "kept.db", []
     for _ in range(3):
@@ -157,6 +159,7 @@ def test_ids_never_repeat_after_a_restart(process, tmp_path: Path) -> None:
     assert client.post("/ai/conversations").json()["id"] not in ids
 
 
+@pytest.mark.check
 def test_idempotency_keys_survive_a_restart(process, tmp_path: Path) -> None:
     db, headers = tmp_path / "kept.db", {"idempotency-key": "key-1"}
     running = process(db)
@@ -188,6 +191,7 @@ def test_a_locked_database_is_503_and_the_server_goes_on(start, tmp_path: Path, 
     assert (after.status_code, after.headers.get("idempotent-replayed")) == (200, None)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("headers", [{}, {"idempotency-key": "key-1"}])
 def test_a_full_disk_is_503_and_nothing_is_half_written(process, tmp_path: Path, headers: dict[str, str]) -> None:
     """The process may not write files over 1 MB: SQLite meets the same errors as on a full disk."""
@@ -228,6 +232,7 @@ def without_privilege() -> None:
     ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
 
 
+@pytest.mark.check
 @pytest.mark.skipif(sys.platform != "linux", reason="takes capabilities away")
 def test_a_file_that_may_only_be_read_is_served(process, tmp_path: Path) -> None:
     db = tmp_path / "kept.db"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -163,6 +164,7 @@ def ordered(rows: list[Row], terms: list[Any]) -> list[Row]:
     return rows
 
 
+@pytest.mark.check
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(ROW, min_size=1, max_size=7), filters=st.lists(st.lists(FILTER, max_size=3), min_size=1, max_size=8),
        terms=st.lists(TERM, max_size=3), data=st.data())  # fmt: skip

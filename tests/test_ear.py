@@ -58,6 +58,7 @@ def test_what_was_made_is_heard_however_it_is_cut(format, rate, encoding, sizes)
     assert said(encoding, rate, audio, sizes=sizes) == TEXTS
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("encoding", ["linear16", "linear32", "wav", "mp3", "ogg", "ogg_opus", "flac"])
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
 def test_what_was_decoded_and_resampled_is_known_by_its_tones(encoding, rate):

@@ -88,6 +88,7 @@ def test_at_most_a_hundred_pages_are_loaded(client: Client) -> None:
     assert len(names(client)) == 100
 
 
+@pytest.mark.check
 def test_a_page_that_is_too_large_and_what_follows_50_mb_are_not_kept(client: Client) -> None:
     large = {f"/{n}": "Bees. ".ljust(4_900_000) for n in range(12)}
     with site(

@@ -50,6 +50,7 @@ def test_no_question_is_made_of_its_passages_words() -> None:
     assert {id for id, q in questions.items() if shared(stems(q), stems(passages[id])) > 0.5} == set()
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("model", ["thenlper/gte-large", "intfloat/multilingual-e5-large"])
 def test_the_right_passage_is_near_the_question(model: str) -> None:
     """First for 70 % of the questions, among the first three for 90 %, with the vectors as they are stored."""

@@ -404,6 +404,7 @@ def test_audio_is_embedded_as_what_it_says(client: Client) -> None:
     assert "broken.ogg" in {hit["metadata"]["filename"] for hit in search(client, "mine", "x")}
 
 
+@pytest.mark.check
 def test_the_server_answers_while_a_large_document_is_embedded(start: Any) -> None:
     own = start()
     text = "\n".join(f"Line {n} is about bees, owls and trains number {n * 7}." for n in range(200_000))

@@ -316,6 +316,7 @@ def test_waits_are_drawn_by_seed_account_rule_count_and_chunk():
 # Many
 
 
+@pytest.mark.check
 def test_a_thousand_rules_cost_hardly_more_than_ten(start):
     few, many = start(), start()
     for n in range(1000):

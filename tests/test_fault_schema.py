@@ -187,6 +187,7 @@ RULES: Any = some.fixed_dictionaries(
 )
 
 
+@pytest.mark.check
 @given(RULES)
 @settings(max_examples=600, deadline=None, derandomize=True)
 def test_what_the_server_takes_the_schema_takes(fields):
@@ -197,6 +198,7 @@ def test_what_the_server_takes_the_schema_takes(fields):
 BEYOND = re.compile("none of a status|regular|kind of exchange|webhook|no body|least of it first")
 
 
+@pytest.mark.check
 @given(RULES)
 @settings(max_examples=600, deadline=None, derandomize=True)
 def test_what_the_server_refuses_the_schema_refuses_as_far_as_it_can(fields):

@@ -135,6 +135,7 @@ def test_the_openai_sdk_raises_its_own_exception(client, status, name):
         sdk.models.list()
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     ("status", "exchanges"), [(400, 1), (401, 1), (403, 1), (404, 1), (422, 1), (409, 3), (429, 3), (500, 3), (503, 3)]
 )
@@ -156,6 +157,7 @@ TROUBLES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.check
 def test_parallel_traffic_on_other_keys_sees_none_of_it(start):
     one = start()
     failing = [one.as_key(f"failing-{n}") for n in range(len(TROUBLES))]

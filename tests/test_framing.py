@@ -85,6 +85,7 @@ PIECES = st.one_of(
 )
 
 
+@pytest.mark.check
 @settings(max_examples=400, deadline=None)
 @given(st.lists(PIECES, max_size=6), st.lists(st.integers(1, 70_000), min_size=1, max_size=6))
 def test_frames_are_read_as_websockets_reads_them(pieces, sizes):

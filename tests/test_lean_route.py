@@ -298,6 +298,7 @@ def test_an_encoded_slash_stays_in_its_segment(pair: Pair) -> None:
     assert json.loads(lean.body)["name"] == "a/b"
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("id", EMULATED)
 def test_emulated_operations(pair: Pair, id: str) -> None:
     example = EXAMPLES.get(id, {}).get("json")

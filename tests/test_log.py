@@ -132,6 +132,7 @@ def on_a_terminal(serve: Callable[..., Logging], *arguments: str, **env: str) ->
         os.close(ours)
 
 
+@pytest.mark.check
 def test_a_terminal_gets_colours_unless_it_wants_none(serve):
     assert "\033[32m200\033[0m POST" in on_a_terminal(serve)
     for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
@@ -182,6 +183,7 @@ def test_keys_are_in_no_line(serve, format):
     assert KEY not in text and "sk_another_secret" not in text and text.count("***") >= 4
 
 
+@pytest.mark.check
 def test_a_pipe_that_nobody_reads_holds_nobody_up(serve):
     server = serve()
     path = "/v2/" + "x" * 900

@@ -211,6 +211,7 @@ def test_the_admin_token_is_asked_for(start):
     assert "telnyx_mock" in metrics(client, **{"x-mock-admin-token": "secret-of-this-test"})
 
 
+@pytest.mark.check
 def test_the_library_is_imported_when_it_is_first_needed():
     script = (
         "import sys, httpx\nfrom mock_server import LocalServer, Settings\n"

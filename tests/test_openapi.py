@@ -116,6 +116,7 @@ def test_the_vendors_example_fits_the_document(document: dict[str, Any], stub: L
     check_answer(document, operation, answer)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("id", EMULATED)
 def test_every_injected_error_is_documented(document: dict[str, Any], stub: LocalServer, id: str) -> None:
     for status in STATUSES:

@@ -15,7 +15,7 @@ from mock_server import LocalServer
 from mock_server.pytest_plugin import key_of
 from tests.conftest import Client
 
-pytestmark = pytest.mark.timeout(180)  # each test is a pytest run, some are two or three
+pytestmark = [pytest.mark.check, pytest.mark.timeout(180)]  # each test is a pytest run, some are two or three
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 CHAT = 'telnyx_mock.openai.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])'

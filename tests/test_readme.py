@@ -17,6 +17,8 @@ import yaml
 from mock_server import catalogue
 from mock_server.cli import HOMES
 
+pytestmark = pytest.mark.check  # each block is a process, most of them import an SDK
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
@@ -160,7 +162,6 @@ def node_modules() -> Path:
     return folder
 
 
-@pytest.mark.check
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("code", [p for p in blocks("js") if '"vitest"' not in p.values[0]])
 def test_node_blocks(start, node_modules, code):
@@ -169,7 +170,6 @@ def test_node_blocks(start, node_modules, code):
     assert "mock" in out
 
 
-@pytest.mark.check
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("code", [p for p in blocks("js") if '"vitest"' in p.values[0]])
 def test_vitest_blocks(start, node_modules, tmp_path, code):

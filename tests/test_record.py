@@ -183,6 +183,7 @@ def test_the_same_request_is_answered_in_turn_then_with_the_last(start, record):
     assert client.post("/ai/conversations", {"name": "x"}).json() == first
 
 
+@pytest.mark.check
 def test_names_go_on_behind_those_that_are_there(start, record):
     upstream = start()
     for text in ("one", "two"):
@@ -363,6 +364,7 @@ def test_a_recording_that_was_mended_by_hand_is_sent_whole(start, tmp_path):
     assert (answer.status_code, answer.content, answer.headers["x-a"]) == (201, b"longer\x00\xff", "b")
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     "response", [{}, {"status": 99}, {"status": 200, "chunks": [{}]}, {"status": 200, "chunks": [{"base64": "%"}]}]
 )
@@ -378,6 +380,7 @@ def test_a_broken_recording_is_told_with_its_file(tmp_path, response):
     assert f"{tmp_path}/recordings/broken.json: response." in served.stderr
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("body", [b"[" * 5000 + b"]" * 5000, b"[NaN]", b'"\\ud800"', b"no JSON", b"\xff"])
 def test_bodies_that_are_no_json_are_known_by_their_hash(start, record, body):
     recorder = record(start().v2)
@@ -421,6 +424,7 @@ CANNOT_BE = [["--upstream", "nonsense", "--out", "x"], ["--upstream", "http://x"
              ["--upstream", "http://x", "--out", "/dev/null/x"], ["--out", "x"]]  # fmt: skip
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("options", CANNOT_BE)
 def test_a_recorder_that_cannot_be_is_wrong_usage(options):
     command = [sys.executable, "-m", "mock_server", "record", *options]

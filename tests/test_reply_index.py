@@ -165,6 +165,7 @@ TEXTS = st.lists(
 ).map("".join)
 
 
+@pytest.mark.check
 @settings(max_examples=1500, deadline=None)
 @given(REGEXES, TEXTS)
 def test_whatever_is_found_holds_it(regex: str, text: str):
@@ -199,6 +200,7 @@ VIEWS = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.check
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(MATCHES, min_size=24, max_size=60), st.lists(VIEWS, min_size=1, max_size=8), st.sets(st.integers(0, 59))

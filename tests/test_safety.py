@@ -262,6 +262,7 @@ def test_a_frame_that_inflates_over_the_limit_closes_with_1009(start: Any) -> No
 HEAD = b"POST /v2/ai/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"GET /v2/ai/mod", HEAD, HEAD + b"x-y: z"], ids=repr)
 def test_a_head_that_drips_is_given_up(sent: bytes) -> None:
     """However often a byte comes: after the time that an idle connection has."""

@@ -148,6 +148,7 @@ def test_what_is_wrong_with_a_schema_is_said(schema: Any, words: str) -> None:
         instance(schema)
 
 
+@pytest.mark.check
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_schema_is_given_up_soon(name: str) -> None:
@@ -181,6 +182,7 @@ ANYTHING = st.recursive(
 )
 
 
+@pytest.mark.check
 @settings(max_examples=300, deadline=None)
 @given(ANYTHING)
 def test_whatever_the_schema_a_value_or_a_reason_comes_out(schema: Any) -> None:

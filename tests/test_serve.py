@@ -267,6 +267,7 @@ def test_a_value_of_the_wrong_type_is_named(arguments, named, typed):
     assert named in complaint.splitlines()[-1]
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(("arguments", "sentence"), BAD_STARTS, ids=names(BAD_STARTS))
 def test_a_start_that_fails_says_why_in_one_sentence(arguments, sentence, folder):
     given = [text.replace("{tmp}", str(folder)) for text in arguments]

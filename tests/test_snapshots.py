@@ -482,6 +482,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(("content", "said"), BAD.values(), ids=BAD)
 def test_a_snapshot_that_is_none_is_refused_and_changes_nothing(start, tmp_path, content, said):
     for client in (start(clock=NEW_YEAR), start(clock=NEW_YEAR, data=tmp_path / "data")):
@@ -530,6 +531,7 @@ def test_a_row_that_names_a_file_outside_reads_nothing(start, tmp_path):
     assert answer.status_code == 404 and "secret" not in answer.text
 
 
+@pytest.mark.check
 def test_one_that_inflates_without_end_is_refused(start):
     client = start(max_snapshot_bytes=MIB)
     packer = zlib.compressobj(9, wbits=31)

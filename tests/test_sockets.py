@@ -141,6 +141,7 @@ def stuff(wire: socket.socket, data: bytes, most: int) -> int:
     return taken
 
 
+@pytest.mark.check
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 @pytest.mark.parametrize("flood", ["speech", "pings"])
 def test_a_client_that_does_not_read_cannot_grow_memory(client, flood):
@@ -296,6 +297,7 @@ def fuzz(client: Any, seconds: float) -> None:
             return
 
 
+@pytest.mark.check
 @pytest.mark.timeout(60)
 def test_anything_a_client_sends_leaves_the_server_alive(fuzzed):
     fuzz(fuzzed, 2)

@@ -242,6 +242,7 @@ def bomb() -> bytes:
     return pdf.assemble(objects)
 
 
+@pytest.mark.check
 def test_a_bomb_does_no_harm(client: Client) -> None:
     put(client, "bomb.pdf", bomb())
 
@@ -265,6 +266,7 @@ def test_a_document_that_takes_too_long_is_given_up() -> None:
     assert asyncio.run(read()) == ["\n".join(page) for page in pdf.HANDBOOK]
 
 
+@pytest.mark.check
 def test_others_are_answered_while_a_large_pdf_is_read(start: Any, tmp_path: Path) -> None:
     (tmp_path / "large").mkdir()
     pages = [

@@ -248,6 +248,7 @@ def test_an_error_in_the_conversation_is_told_as_the_quirk_says(start):
     assert told[1] == {"type": "error", "error": "endpointing must be a number of milliseconds or false, not 'x'"}
 
 
+@pytest.mark.check
 def test_an_engine_without_close_stream_ends_by_itself_in_live(start):
     client = start(profile="live", clock="2026-01-31T12:00:00Z")
     with opened(client, TELNYX) as wire:
@@ -327,6 +328,7 @@ def test_what_one_socket_says_another_hears(client, speaking, listening):
     assert [frame["transcript"] for frame in heard_ if frame["is_final"]] == ["First this.", "Then that."]
 
 
+@pytest.mark.check
 def test_a_client_that_just_stops_gets_its_final_and_then_a_close(start):
     client = start(clock="2026-01-31T12:00:00Z")
     samples, _ = decoded(astra(client), "linear16", 16000)
@@ -533,6 +535,7 @@ def fuzz(client: Any, seconds: float) -> None:
             return
 
 
+@pytest.mark.check
 @pytest.mark.timeout(60)
 def test_anything_a_client_sends_leaves_the_server_alive(fuzzed):
     fuzz(fuzzed, 2)

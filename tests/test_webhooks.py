@@ -161,6 +161,7 @@ def test_a_delivery_is_given_up_after_six_attempts(client: Client) -> None:
     assert client.admin("GET", "/webhooks").json()["meta"] == {"evicted": 0, "waiting": 0}
 
 
+@pytest.mark.check
 def test_an_answer_that_takes_longer_than_two_seconds_is_a_failure(client: Client) -> None:
     client.admin("POST", "/clock", json={"freeze": True})
     with receiver() as site:
@@ -306,3 +307,12 @@ def test_a_name_is_allowed_by_the_option(start: Any) -> None:
     (attempt,) = attempts(client)
 
     assert (attempt["outcome"], "cannot be resolved" in attempt["error"]) == ("retrying", True)
+
+
+def test_what_is_due_now_is_done_on_a_clock_frozen_a_moment_before_a_millisecond(client: Client) -> None:
+    client.admin("POST", "/clock", json={"set": "2026-01-01T00:00:00Z", "freeze": True})
+    client.admin("POST", "/clock", json={"advance": 0.9999997})  # which is a whole second to the microsecond
+    with receiver() as site:
+        grouped(client, insight(client), webhook=site.url + "/now")
+        complete(client, talk(client, "Hello"))
+        assert [attempt["outcome"] for attempt in attempts(client)] == ["delivered"]

@@ -27,6 +27,8 @@ from mock_server.base.settings import SettingsError
 from mock_server.workers.spread import ALONE, TABLE
 from tests.test_serve import PATIENCE, PROMISED, READY, Running, command, environment, refused
 
+pytestmark = pytest.mark.check  # each test starts processes
+
 WORKERS = 4
 ANY_PORT = ("--port", "0")
 # Each request over a connection of its own, which any worker may accept.
