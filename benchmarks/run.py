@@ -26,6 +26,12 @@ from transcription import listening_load, realtime_load
 from wire import CHAT, CREATE, LIVE, READ, SPEECH, STREAM, TRANSCRIPTION, Request
 
 SUITES = ("cold", "chat", "stream", "crud", "ws", "stt", "live", "faults")
+STAGES = {  # of a server's life, by the name of the memory that it takes from then on
+    "chat_mb": ("chat", "stream"),
+    "state_mb": ("crud",),
+    "speech_mb": ("ws", "stt"),
+    "live_mb": ("live",),
+}
 WARM_UP = 20  # requests, before memory is first read
 NOT_EMULATED = 501
 
@@ -79,9 +85,10 @@ class Bench:
             if "cold" in self.options.only:
                 self.cold_starts(number)
             figures = self.figures()
-            for some in ([f for f in figures if f.suite != "live"], [f for f in figures if f.suite == "live"]):
-                if some:  # 500 sockets are no part of what memory is measured after
-                    self.loads(some if number % 2 == 0 else some[::-1])
+            for live in (False, True):  # 500 sockets are no part of what memory is measured after
+                some = [f for f in figures if (f.suite == "live") == live]
+                if some:
+                    self.loads(some, backwards=number % 2 == 1)
             if "faults" in self.options.only:
                 self.fault_rules(number)
 
@@ -115,26 +122,34 @@ class Bench:
                         sample["first_create_ms"] = milliseconds(partial(new_conversation, started))
             self.note("cold", sample)
 
-    def loads(self, figures: list[Figure]) -> None:
+    def loads(self, figures: list[Figure], backwards: bool) -> None:
+        """The figures of one server each, by what they have it import; backwards within that in every other round."""
         with self.mock() as mock, self.bare() as bare:
             for _ in range(WARM_UP):
                 mock.ask(CHAT)
                 bare.ask(CHAT)
             memory = {"start_mb": mock.memory_mb()}
-            for figure in figures:
-                request = figure.request
-                if figure.key == "read.c32":
-                    request = request.at(id=new_conversation(mock))
-                reference_request = figure.reference
-                if figure.suite in ("stt", "live"):
-                    request = reference_request = replace(request, body=transcription.spoken(mock))
-                if figure.suite in ("ws", "stt"):  # what the first sentence imports is no part of a frame
-                    figure.drive(mock, request, 1, 1)
-                # The reference right before: the machine's speed drifts, the ratio of two neighbours does not.
-                reference = self.measure(bare, figure, reference_request)
-                self.note(figure.key, {"reference": reference, "mock": self.measure(mock, figure, request)})
+            for name, suites in STAGES.items():
+                some = [figure for figure in figures if figure.suite in suites]
+                for figure in reversed(some) if backwards else some:
+                    self.both(mock, bare, figure)
+                if some:
+                    memory[name] = mock.memory_mb()
             if figures[0].suite != "live":
-                self.note("memory", {**memory, "load_mb": mock.memory_mb()})
+                self.note("memory", memory)
+
+    def both(self, mock: Server, bare: Server, figure: Figure) -> None:
+        """One figure of the mock and of the bare application."""
+        request, reference_request = figure.request, figure.reference
+        if figure.key == "read.c32":
+            request = request.at(id=new_conversation(mock))
+        if figure.suite in ("stt", "live"):
+            request = reference_request = replace(request, body=transcription.spoken(mock))
+        if figure.suite in ("ws", "stt"):  # what the first sentence imports is no part of a frame
+            figure.drive(mock, request, 1, 1)
+        # The reference right before: the machine's speed drifts, the ratio of two neighbours does not.
+        reference = self.measure(bare, figure, reference_request)
+        self.note(figure.key, {"reference": reference, "mock": self.measure(mock, figure, request)})
 
     def fault_rules(self, number: int) -> None:
         """A chat with each set of rules, by turns; the sample has them all."""
