@@ -148,6 +148,27 @@ def test_a_long_sound_of_nobodys_is_told_in_parts():
     assert ear.at == pytest.approx(25)
 
 
+ALIKE = [f"The quick brown fox jumps over the lazy {animal} at noon." for animal in ("dog", "cat", "cow", "pig", "hen")]
+
+
+@pytest.mark.parametrize("speed", [0.5, 1, 2.5])
+@pytest.mark.parametrize("sizes", [(997,), (10_000_000,)])
+def test_of_texts_with_one_opening_and_length_the_coda_tells_which_it_is(speed, sizes):
+    *known, unknown = (Utterance(text, pitch_of("astra"), slot_of(speed, 24000)) for text in ALIKE)
+    samples = np.concatenate([decoded(speak(u, Format("mp3", 24000)), "mp3", 24000)[0] for u in [*known, unknown]])
+
+    assert said("linear16", 24000, written(samples, 24000, "linear16"), known, sizes=sizes) == [*ALIKE[:-1], None]
+
+
+def test_an_utterance_that_is_cut_short_or_goes_on_is_nobodys():
+    samples = decoded(speak(ASTRA[4], Format("mp3", 24000)), "mp3", 24000)[0]
+    loud = np.flatnonzero(np.abs(samples) > 0.02)
+    more = np.random.default_rng(1).standard_normal(12_000) * 0.1
+
+    for other in (samples[: loud[-1] - 12_000], np.concatenate([samples[: loud[-1]], more])):
+        assert said("linear16", 24000, written(other, 24000, "linear16"), ASTRA) == [None]
+
+
 def test_an_utterance_is_told_while_it_lasts():
     samples = decoded(speak(ASTRA[4], Format("mp3", 24000)), "mp3", 24000)[0]
 

@@ -65,6 +65,8 @@ class _Sound:
     start: float
     told: float
     kept: list[Any] = field(default_factory=list)  # samples, until it is told whose they are
+    step: int = 1  # of them make one that is looked at
+    full: float = 1.0  # full scale in them
     follower: Follower | None = None
     text: str | None = None
     peak: float = 0.0
@@ -79,10 +81,12 @@ class _Sound:
         if stretch.opaque:
             return
         self.count += (end - first) * stretch.size
-        if self.follower:
-            self.follower.hear(stretch.samples(first, end))
-        elif not self.decided and self.text is None:
-            self.kept.append(stretch.samples(first, end))
+        if self.follower or (not self.decided and self.text is None):
+            samples = stretch.samples(first, end)
+            if self.kept and stretch.full != self.full:
+                self.kept = [kept * (stretch.full / self.full) for kept in self.kept]
+            self.step, self.full = stretch.step, stretch.full
+            self.follower.hear(samples, stretch.full) if self.follower else self.kept.append(samples)
 
 
 class Ear:
@@ -122,7 +126,8 @@ class Ear:
         assert sound is not None
         self.question, sound.decided = False, True
         if known and sound.kept:
-            sound.follower = Follower(np.concatenate(sound.kept), self._cutter.rate, known)
+            samples = np.concatenate(sound.kept)
+            sound.follower = Follower(samples, self._cutter.rate, known, step=sound.step, full=sound.full)
             if not sound.follower:
                 sound.follower = None
         sound.kept = []

@@ -1,11 +1,17 @@
-"""Whose utterance a sound is, told while it lasts: its chords are read as they come, its samples are not kept."""
+"""Whose utterance a sound is, told while it lasts: by its opening, and when it is over by its length and its coda.
 
+The coda hashes the whole text, so nothing between the two needs to be read; its sound is not kept.
+"""
+
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mock_server.audio.hearing import CERTAIN, ENOUGH, SILENT, heard_tones
-from mock_server.audio.tones import GAP, Utterance, symbols
+from mock_server.audio.hearing import APART, CERTAIN, ENOUGH, INEXACT, SILENT, allowance, heard_tones
+from mock_server.audio.stretches import thinned
+from mock_server.audio.tones import CODA, GAP, TAIL, Utterance, symbols
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,7 +20,7 @@ if TYPE_CHECKING:
 
 VOICES = 200  # pairs of pitch and speed that are tried: the newest
 TRACKS = 3  # that are followed where several fit
-AT_ONCE = 16  # chords read in one go
+HALF = 0.5  # of the coda's tones must be heard, after an opening that fits; by chance it is one sound in six hundred
 SHIFTS = (
     0.0,
     0.004,
@@ -36,24 +42,28 @@ class Track:
     slot: float
     start: float  # samples from the first one
     candidates: list[Utterance]
-    low: bytearray = field(default_factory=bytearray)
-    high: bytearray = field(default_factory=bytearray)
 
 
 class Follower:
-    """Follows one sound, from its first samples on, with the known utterances that it may be."""
+    """Follows one sound, from its first samples on, with the known utterances that it may be.
 
-    def __init__(self, samples: "Floats", rate: float, known: Sequence[Utterance]) -> None:
+    `step` samples together are one at `rate`; places count those. `full` is full scale in the samples.
+    """
+
+    def __init__(self, samples: Any, rate: float, known: Sequence[Utterance], step: int = 1, full: float = 1.0) -> None:
         import numpy as np
 
-        self._rate = rate
-        self._samples = samples  # those still needed
-        self._more: list[Floats] = []  # that come after them
+        self._rate, self._step, self._full = rate, step, full
+        self._kept = deque([samples])  # the last of them
         self._end = len(samples)  # samples heard
-        self._before = 0  # samples that are not needed
-        loud = np.flatnonzero(np.abs(samples) > SILENT * float(np.abs(samples).max(initial=0.0)))
+        self._first = 0  # the place of the first one kept
+        thin = thinned(samples, step)
+        heights = np.abs(thin)
+        loud = np.flatnonzero(heights > SILENT * float(heights.max(initial=0.0)))
         self._start = int(loud[0]) if len(loud) else 0
-        self._tracks = self._begun(samples, int(loud[-1]) + 1 if len(loud) else 0, known)
+        self._tracks = self._begun(thin, int(loud[-1]) + 1 if len(loud) else 0, known)
+        coda = max((track.slot for track in self._tracks), default=0.0) * CODA
+        self._spare = int((coda + APART + TAIL) * rate) * step  # samples kept, beside what its length may be wrong by
 
     def __bool__(self) -> bool:
         return bool(self._tracks)
@@ -80,11 +90,11 @@ class Follower:
             for shift in SHIFTS:
                 at = self._start + shift * self._rate
                 low, high = heard_tones(samples, self._rate, at, pitch, slot, count)
-                scores = [_score(low, high, melody) for melody in openings]
+                scores = [score(low, high, melody) for melody in openings]
                 top = max(scores)
                 if top > max(best, ENOUGH):
                     best = top
-                    fit = [u for u, score in zip(utterances, scores, strict=True) if score > ENOUGH]
+                    fit = [u for u, fits in zip(utterances, scores, strict=True) if fits > ENOUGH]
                     found = Track(pitch, slot, at, fit)
                 if top > CERTAIN or (top < UNLIKELY and shift == 0 and slot >= STEADY):
                     break
@@ -93,75 +103,54 @@ class Follower:
         scored.sort(key=lambda pair: -pair[0])
         return [track for _, track in scored[:TRACKS]]
 
-    def hear(self, samples: "Floats") -> None:
+    def hear(self, samples: Any, full: float) -> None:
         """The next samples."""
-        self._more.append(samples)
+        if full != self._full:
+            self._kept = deque(kept * (full / self._full) for kept in self._kept)
+            self._full = full
+        kept = self._kept
+        kept.append(samples)
         self._end += len(samples)
-        ready = [int((self._end - track.start) / (track.slot * self._rate)) - len(track.low) for track in self._tracks]
-        if max(ready) < AT_ONCE:
-            return
-        self._join()
-        for track, count in zip(self._tracks, ready, strict=True):
-            if count > 0:
-                self._read(track, count)
-        needed = min(int(track.start + len(track.low) * track.slot * self._rate) - 1 for track in self._tracks)
-        if needed > self._before:
-            self._samples = self._samples[needed - self._before :]
-            self._before = needed
-
-    def _join(self) -> None:
-        import numpy as np
-
-        if self._more:
-            self._samples = np.concatenate([self._samples, *self._more])
-            self._more = []
-
-    def _read(self, track: Track, count: int) -> None:
-        at = track.start + len(track.low) * track.slot * self._rate - self._before
-        low, high = heard_tones(self._samples, self._rate, at, track.pitch, track.slot, count)
-        track.low += low.astype("u1").tobytes()
-        track.high += high.astype("u1").tobytes()
+        least = self._end - self._spare - self._end // int(1 / INEXACT)
+        while self._first + len(kept[0]) < least:
+            self._first += len(kept.popleft())
 
     def end(self, until: int) -> str | None:
         """The text, now that the last loud sample is known, counted from the first one; None where it is nobody's."""
-        self._join()
-        best, text = ENOUGH, None
+        import numpy as np
+
+        samples = np.concatenate(self._kept)
+        best, text = HALF, None
         length = (until - self._start) / self._rate
         for track in self._tracks:
-            missing = int(length / track.slot + 0.7) - len(track.low)
-            if missing > 0:
-                self._read(track, missing)
             for utterance in track.candidates:
                 melody = symbols(utterance.text)
-                if abs(len(melody) * track.slot - length) > max(0.12, 0.02 * length):
+                if abs(len(melody) * track.slot - length) > allowance(length):
                     continue
-                score = _score_bytes(track, melody)
-                if score > best:
-                    best, text = score, utterance.text
+                at = track.start + (len(melody) - CODA) * track.slot * self._rate - self._first / self._step
+                low, high = heard_tones(samples, self._rate, at, track.pitch, track.slot, CODA, self._step)
+                found = score(low, high, melody[-CODA:])
+                if found > best:
+                    best, text = found, utterance.text
         return text
 
 
-def _score(low: "NDArray[Any]", high: "NDArray[Any]", melody: bytes) -> float:
-    """The share of an opening's tones that were heard."""
+def score(low: "NDArray[Any]", high: "NDArray[Any]", melody: bytes) -> float:
+    """The share of tones that were heard of the chords that were to be."""
     import numpy as np
 
     count = min(len(melody), len(low))
-    wanted = np.frombuffer(melody, dtype=np.uint8)[:count]
-    chords = wanted != GAP
-    if not chords.any():
+    wanted = np.frombuffer(melody, dtype=np.uint8, count=count)
+    chords = count - melody.count(GAP, 0, count)  # GAP is no chord's number, nor any tone's
+    if not chords:
         return 0.0
-    return float(((low[:count] == wanted % 8)[chords].mean() + (high[:count] == wanted // 8)[chords].mean()) / 2)
+    right = np.count_nonzero((low[:count] == wanted & 7) & (wanted != GAP)) + np.count_nonzero(
+        high[:count] == wanted >> 3
+    )
+    return right / chords / 2
 
 
-def _score_bytes(track: Track, melody: bytes) -> float:
-    import numpy as np
-
-    count = len(melody)
-    low = np.frombuffer(bytes(track.low[:count]).ljust(count, b"\xff"), dtype=np.uint8)
-    high = np.frombuffer(bytes(track.high[:count]).ljust(count, b"\xff"), dtype=np.uint8)
-    return _score(low, high, melody)
-
-
+@lru_cache(maxsize=512)
 def opening(text: str, count: int) -> bytes:
     """The first chords of a text."""
     words = text.split(None, count)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
 from mock_server.audio import containers, payload
+from mock_server.audio.stretches import thinned
 from mock_server.audio.tones import GAP, HIGH, LOW, Utterance
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ ENOUGH = 0.7  # of the tones of an utterance must be heard; by chance it is an e
 CERTAIN = 0.98  # nothing better is looked for
 SILENT = 0.02  # of the peak
 APART = 0.12  # seconds of silence between two utterances
+INEXACT = 0.02  # of its length may be missing or too much, as codecs have it, and a tenth of a second
 SHIFTS = tuple(ms / 1000 for ms in range(-12, 15, 4))  # where an utterance may begin, seconds from where its sound does
 TOGETHER = (
     8000  # samples multiplied in one go: for more BLAS starts threads, which on a busy machine wait for each other
@@ -197,7 +199,7 @@ def _best(
     best, found = ENOUGH, None
     tones: dict[tuple[float, float, int, float], Any] = {}
     for utterance, symbols in zip(known, melodies, strict=True):
-        if abs(len(symbols) * utterance.slot - length) > max(0.12, 0.02 * length):
+        if abs(len(symbols) * utterance.slot - length) > allowance(length):
             continue
         chords = symbols != GAP
         for shift in SHIFTS:
@@ -214,24 +216,37 @@ def _best(
     return found
 
 
+def allowance(length: float) -> float:
+    """Seconds by which a sound of so many may be longer or shorter than the utterance that it is."""
+    return max(0.12, INEXACT * length)
+
+
 def heard_tones(
-    samples: "Floats", rate: float, at: float, pitch: float, slot: float, count: int
+    samples: Any, rate: float, at: float, pitch: float, slot: float, count: int, step: int = 1
 ) -> "tuple[NDArray[np.intp], NDArray[np.intp]]":
-    """The strongest low and the strongest high tone of each chord, if the first one begins at sample `at`."""
+    """The strongest low and the strongest high tone of each chord, if the first one begins at `at`.
+
+    `rate` and `at` count samples each of which is `step` of those given.
+    """
     import numpy as np
 
     width = max(int(slot * rate * 0.8), 8)
-    starts = np.rint(at + (np.arange(count) + 0.1) * slot * rate).astype(np.int64)
-    if count and starts[0] >= 0 and starts[-1] + width <= len(samples):
-        every = np.ndarray((len(samples) - width + 1, width), samples.dtype, samples, 0, samples.strides * 2)
-        windows = every[starts]
+    taken = width * step
+    starts = np.rint(at + (np.arange(count) + 0.1) * slot * rate).astype(np.int64) * step
+    if count and starts[0] >= 0 and starts[-1] + taken <= len(samples):
+        rows = np.ndarray((len(samples) - taken + 1, taken), samples.dtype, samples, 0, samples.strides * 2)
+        windows = rows[starts]
     else:
-        padded = np.concatenate([samples, np.zeros(width, dtype=np.float32)])
-        windows = padded[np.clip(starts[:, None] + np.arange(width)[None, :], 0, len(padded) - 1)]
-    turns = _turns(width, rate, pitch)
-    together = max(TOGETHER // width, 1)
-    waves = np.concatenate([windows[n : n + together] @ turns for n in range(0, max(count, 1), together)])
-    power = waves[:, :16] ** 2 + waves[:, 16:] ** 2
+        padded = np.concatenate([samples, np.zeros(taken, dtype=samples.dtype)])
+        windows = padded[np.clip(starts[:, None] + np.arange(taken)[None, :], 0, len(padded) - 1)]
+    turns, windows = _turns(width, rate, pitch), thinned(windows, step)
+    if count * width <= TOGETHER:
+        waves = windows @ turns
+    else:
+        together = max(TOGETHER // width, 1)
+        waves = np.concatenate([windows[n : n + together] @ turns for n in range(0, count, together)])
+    waves *= waves
+    power = waves[:, :16] + waves[:, 16:]
     return power[:, :8].argmax(axis=1), power[:, 8:].argmax(axis=1)
 
 

@@ -14,9 +14,12 @@ UNIT = 0.01  # seconds
 
 
 class Stretch:
-    """Units in a row. `peaks`: how loud each is, 1 is full scale. `unit`: seconds of one. `at`: the first not heard yet."""
+    """Units in a row. `peaks`: how loud each is, 1 is full scale. `unit`: seconds of one. `at`: the first not heard yet.
 
-    __slots__ = ("_full", "_samples", "_step", "at", "peaks", "size", "unit")
+    Of its samples `step` together make one at 8 to 16 kHz, of which `size` are a unit. `full` is full scale in them.
+    """
+
+    __slots__ = ("_samples", "at", "full", "peaks", "size", "step", "unit")
 
     def __init__(
         self,
@@ -27,23 +30,29 @@ class Stretch:
         full: float = 1.0,
         size: int = 0,
     ) -> None:
-        """`samples`: None where they cannot be decoded; `step` of them become one, `size` of those are a unit."""
-        self.peaks, self.unit, self.size, self.at = peaks, unit, size, 0
-        self._samples, self._step, self._full = samples, step, full
+        """`samples`: None where they cannot be decoded."""
+        self.peaks, self.unit, self.size, self.step, self.full, self.at = peaks, unit, size, step, full, 0
+        self._samples = samples
 
     @property
     def opaque(self) -> bool:
         return self._samples is None
 
-    def samples(self, first: int, end: int) -> "Floats":
-        """Of some units, at 8 to 16 kHz: each is the mean of those it stands for."""
-        step, width = self._step, self.size * self._step
-        raw = self._samples[first * width : end * width].astype("f4")
-        thinned: Floats = raw[::step] + raw[1::step] if step > 1 else raw
-        for place in range(2, step):  # numpy's mean of short rows takes ten times as long
-            thinned += raw[place::step]
-        thinned /= self._full * step
-        return thinned
+    def samples(self, first: int, end: int) -> Any:
+        """Of some units, as they came: a view."""
+        width = self.size * self.step
+        return self._samples[first * width : end * width]
+
+
+def thinned(samples: Any, step: int) -> "Floats":
+    """Each the sum of `step` of them, which may be rows."""
+    floats: Floats = samples.astype("f4")
+    if step == 1:
+        return floats
+    sums: Floats = floats[..., ::step] + floats[..., 1::step]
+    for place in range(2, step):  # numpy's sum of short rows takes ten times as long
+        sums += floats[..., place::step]
+    return sums
 
 
 class Cutter:

@@ -6,6 +6,7 @@ a pitch of its own, which scales every tone.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b, shake_128
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ def slot_of(speed: float, rate: int) -> float:
     return round(rate / (CHARACTERS_PER_SECOND * min(max(speed, SLOWEST), FASTEST))) / rate
 
 
+@lru_cache(maxsize=128)
 def symbols(text: str) -> bytes:
     """The chords of a text, 0 to 63, and GAP between words; its coda included."""
     parts = [_melody(word, len(word)) for word in text.split()]
