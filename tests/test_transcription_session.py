@@ -139,6 +139,10 @@ class Listener:
         self.asked: list[tuple[int, bool]] = []
         self.seconds, self.counted, self.how = 0.0, [], ""
         self.scripts: list[Script | None] = []
+        self.enough = 0
+
+    def wanted(self):
+        return self.enough
 
     def hear(self, messages, end):
         self.asked.append((sum(map(len, messages)), end))

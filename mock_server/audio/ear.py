@@ -118,6 +118,20 @@ class Ear:
         self._ending = self._ending or end
         return self._hear_all()
 
+    def wanted(self) -> int:
+        """Bytes of audio without which there is nothing more to tell; 0 where that cannot be known."""
+        pace, sound = self.stream.pace, self._sound
+        if not pace or self.question:
+            return 0
+        next = self.at + TOLD
+        if sound is None:
+            next = min(next, self._next_telling())
+        else:
+            next = min(next, sound.end + APART)
+            if sound.decided or sound.text is not None:
+                next = min(next, sound.told + TOLD)
+        return max(int((next - self._taken) * pace), 0)
+
     def answer(self, known: Sequence[Utterance]) -> list[Event]:
         """What the account has had said, newest first; and on."""
         import numpy as np

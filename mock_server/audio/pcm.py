@@ -40,6 +40,7 @@ class Raw:
         self._coding, self._rate, self._channels = coding, rate, channels
         self._width = CODINGS[coding][0] * channels
         self._rest = b""
+        self.pace = self._width * rate  # bytes a second
 
     def feed(self, data: bytes, end: bool) -> list[Piece]:
         data = self._rest + data

@@ -53,6 +53,11 @@ class Stream:
         """Whether a few kilobytes of it are taken apart in well under a millisecond."""
         return isinstance(self._decoder, Raw | Riff)
 
+    @property
+    def pace(self) -> int:
+        """Bytes a second, 0 where that is not known beforehand."""
+        return self._decoder.pace if isinstance(self._decoder, Raw) else 0
+
     def _chosen(self, first: bytes) -> Decoder:
         for magic, kind in ((b"RIFF", Riff), (b"OggS", Ogg), (b"fLaC", Flac)):
             if first.startswith(magic):

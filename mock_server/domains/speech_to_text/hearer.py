@@ -36,6 +36,10 @@ class Hearer:
         """Seconds of audio heard."""
         return self._ear.at
 
+    def wanted(self) -> int:
+        """Bytes of audio without which it has nothing more to say; 0 where that cannot be known."""
+        return self._ear.wanted()
+
     def hear(self, messages: Sequence[bytes], end: bool) -> list[Event] | Awaitable[list[Event]]:
         """What the next messages say: at once where that is quickly done. Raises ServiceUnavailable."""
         if self._found.hashes:

@@ -16,7 +16,7 @@ from mock_server.domains.speech_to_text.teller import TURN_ENDS, Teller
 from mock_server.engine.sockets import Close, Out, Work
 
 BATCH = 16 * 1024  # bytes that are heard together
-WAITED = 0.015  # seconds after which audio is heard when more comes
+WAITED = 0.015  # seconds after which audio is heard when more comes, if it may have something to tell
 SOON = 0.05  # and when no more comes
 STOPPED = 1.0  # seconds without audio after which the client has stopped sending
 LONGEST_FRAME = 2.0  # seconds of audio that the client may take to send, too, before it counts as stopped
@@ -57,6 +57,8 @@ class TranscriptionSession:
         self._over = False
         self._active = self._fed = 0.0  # when the last frame came, and the last audio
         self._since = 0.0  # when the first of `_messages` came
+        self._wanted = 0  # bytes of them without which there is nothing to tell; 0: nobody knows
+        self._last = 0.0  # when audio was last heard
         self._heard = 0.0  # seconds of audio before what is being heard
         self._lasting = 0.0  # seconds of audio that were last heard together
         self._unheard = False  # whether audio came since the last flush
@@ -85,7 +87,11 @@ class TranscriptionSession:
         self._fed = now
         self._messages.append(message)
         self._size += len(message)
-        return self._hear(False, now) if self._size >= BATCH or now - self._since >= WAITED else NOTHING
+        if self._size >= BATCH or (
+            self._size >= self._wanted and now - (self._last if self._wanted else self._since) >= WAITED
+        ):
+            return self._hear(False, now)
+        return NOTHING
 
     def _obey(self, asked: Control | None, now: float) -> Sequence[Out]:
         if asked is None:
@@ -103,7 +109,7 @@ class TranscriptionSession:
         self._size = 0
         self._hearing, self._flushing = then, flush
         self._base = max(self._base, now - self._ear.seconds)
-        self._heard = self._ear.seconds
+        self._heard, self._last = self._ear.seconds, now
         return [Work(self._ear.hear, messages, flush)]
 
     # ----------------------------------------------------------------------------------------- the ear
@@ -116,6 +122,7 @@ class TranscriptionSession:
             return NOTHING if self._over else self._fail(result)
         events: list[Event] = result
         self._lasting = min(self._ear.seconds - self._heard, LONGEST_FRAME)
+        self._wanted = self._ear.wanted()
         try:
             outs = [(event.at, out) for event in events for out in self._teller.tell(event)]
             if self._flushing:
@@ -152,10 +159,10 @@ class TranscriptionSession:
         if self._over:
             return None
         next_frame = self._waiting[0][0] if self._waiting else math.inf
-        if self._messages:
+        if self._messages and self._size >= self._wanted:
             soon = self._since + SOON
             return soon if soon < next_frame else next_frame
-        if self._unheard or self._teller.open:
+        if self._messages or self._unheard or self._teller.open:
             return min(next_frame, self._fed + STOPPED + self._lasting)
         return next_frame if self._waiting else self._active + self._manner.idle
 
@@ -165,9 +172,9 @@ class TranscriptionSession:
             self._active = now
             self._over = type(out) is Close
             return [out]
-        if self._messages and now >= self._since + SOON:
+        if self._messages and self._size >= self._wanted:
             return self._hear(False, now)
-        if self._unheard or self._teller.open:
+        if self._messages or self._unheard or self._teller.open:
             return self._hear(True, now)
         return self._end()
 
