@@ -169,6 +169,32 @@ def test_an_utterance_that_is_cut_short_or_goes_on_is_nobodys():
         assert said("linear16", 24000, written(other, 24000, "linear16"), ASTRA) == [None]
 
 
+@pytest.mark.parametrize(("encoding", "rate", "width"), [("linear16", 16000, 2), ("mulaw", 8000, 1)])
+def test_less_than_it_wants_has_nothing_to_tell(encoding, rate, width):
+    """Heard as soon as it says, or unit by unit: the same is told at the same instants, up to a unit."""
+    audio = b"".join(speak(u, Format(encoding, rate)) + bytes(rate * width) for u in ASTRA[:2])
+    told: list[list[tuple[str, int, str | None]]] = []
+    for patient in (False, True):
+        ear, at, waiting, events = Ear(Stream(encoding, rate), (0.1, 0.3, 1.0)), 0, b"", []
+        unit = rate * width // 100
+        for piece in pieces(audio, (unit,)):
+            at, waiting = at + 1, waiting + piece
+            if patient and len(waiting) < ear.wanted():
+                continue
+            found = ear.listen([waiting])
+            while ear.question:
+                found += ear.answer(ASTRA)
+            waiting = b""
+            events += [(type(event).__name__, at, getattr(event, "text", None)) for event in found]
+        told.append(events)
+    plain, late = told
+
+    assert [(kind, text) for kind, _, text in late] == [(kind, text) for kind, _, text in plain]
+    # Where a sound begins it is not known yet: what is told of its beginning may come with the next look, a tenth later.
+    assert all(0 <= b[1] - a[1] <= 10 for a, b in zip(plain, late, strict=True))
+    assert all(b[1] - a[1] <= 1 for a, b in zip(plain, late, strict=True) if a[0] == "Quiet")
+
+
 def test_an_utterance_is_told_while_it_lasts():
     samples = decoded(speak(ASTRA[4], Format("mp3", 24000)), "mp3", 24000)[0]
 

@@ -228,6 +228,26 @@ def test_audio_is_heard_in_batches_and_soon():
     assert socket.ear.asked == [(18000, False), (2, False)]
 
 
+def test_audio_that_can_tell_nothing_waits_for_what_can_and_for_the_end():
+    socket = Socket(ear := Listener())
+    ear.enough = 10
+    socket.feed(b"four", now=1.0)
+    socket.run(1.1)
+    assert ear.asked == [(4, False)]  # after which it says what it wants
+
+    socket.feed(b"four", b"four", now=1.2)
+    socket.run(1.9)
+    assert ear.asked[1:] == []
+    socket.feed(b"four", now=1.9)
+    assert ear.asked[1:] == [(12, False)]
+
+    socket.feed(b"four", now=2.0)
+    socket.run(2.9)
+    assert ear.asked[2:] == []
+    socket.run(3.1)
+    assert ear.asked[2:] == [(4, True)]
+
+
 def test_interim_transcripts_grow_word_by_word():
     ear = Listener(
         [Speaking(0.6, 0.4, "Hello big world", 15.0), Speaking(1.0, 0.8, "Hello big world", 15.0), HELLO, PAUSE]

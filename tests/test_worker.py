@@ -13,7 +13,7 @@ from test_embeddings import embed, put, search, task
 from mock_server.base.errors import ServiceUnavailable
 from mock_server.engine import turns
 from mock_server.engine.loaders import Unreadable
-from mock_server.engine.turns import Turns
+from mock_server.engine.turns import Shares, Turns
 from mock_server.engine.worker import Worker
 
 
@@ -56,6 +56,28 @@ def test_who_leaves_the_line_is_passed_over_and_who_leaves_at_its_turn_gives_it_
         await asyncio.wait_for(last, 5)
 
     asyncio.run(run())
+
+
+def test_shares_are_so_many_a_turn_of_the_loop_and_who_leaves_takes_none() -> None:
+    async def run() -> list[int]:
+        shares, done = Shares(2), []
+
+        async def take(name: int) -> None:
+            await shares.take()
+            done.append(name)
+
+        tasks = [asyncio.ensure_future(take(n)) for n in range(7)]
+        counts = []
+        await asyncio.sleep(0)
+        tasks[2].cancel()
+        while len(done) < 6:
+            counts.append(len(done))
+            await asyncio.sleep(0)
+        assert done == [0, 1, 3, 4, 5, 6]
+        return counts
+
+    counts = asyncio.run(run())
+    assert max(b - a for a, b in zip([0, *counts], [*counts, 6], strict=True)) == 2
 
 
 def test_a_line_has_an_end_and_each_account_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,9 @@ LATEST = 253402214400.0
 FASTEST = 1e6  # times the parent's speed
 
 
+SAME = 1e-6  # seconds: instants nearer to each other than times since the epoch can tell in sums
+
+
 class Timeline:
     """A time that runs along a parent's: shifted, faster, slower or frozen. Seconds since the epoch.
 
@@ -144,7 +147,7 @@ class Clock:
         moved = asyncio.Event()
         timeline.watch(moved)
         try:
-            while (left := target - timeline.now()) > 1e-9:
+            while (left := target - timeline.now()) > SAME:
                 if until is not None and until.done():
                     return False
                 moved.clear()

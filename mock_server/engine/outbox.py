@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from heapq import heappop, heappush
 
-from mock_server.base.clock import Clock
+from mock_server.base.clock import SAME, Clock
 from mock_server.engine.accounts import Account
 
 Work = Callable[[], Awaitable[None]]
@@ -31,7 +31,7 @@ class _Queue:
     running: set[asyncio.Task[None]] = field(default_factory=set)
 
     def due(self) -> bool:
-        return bool(self.waiting) and self.waiting[0][0] <= self.account.timeline.now() + ROUNDING
+        return bool(self.waiting) and self.waiting[0][0] <= self.account.timeline.now() + SAME
 
 
 class Outbox:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 from starlette.types import Send as AsgiSend
 
-from mock_server.base.clock import Clock, Timeline
+from mock_server.base.clock import SAME, Clock, Timeline
 from mock_server.base.errors import ApiError, UpgradeRequired
 from mock_server.engine.answers import empty
 from mock_server.engine.exchange import Exchange
@@ -22,7 +22,6 @@ from mock_server.engine.frames import ARRIVED, Arrived
 
 NORMAL, BROKEN = 1000, 1011  # close codes
 LONGEST_WAIT = 3600.0  # seconds of the machine's time, after which the clock is looked at again
-SAME = 1e-6  # seconds: instants nearer to each other than times since the epoch can tell in sums
 
 
 @dataclass(frozen=True, slots=True)

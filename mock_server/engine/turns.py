@@ -54,3 +54,37 @@ class Turns:
                 break
         if line:
             self._lines[account] = line  # behind all others
+
+
+class Shares:
+    """So many a turn of the loop: what takes a moment each is done some at a time, with everything else in between."""
+
+    def __init__(self, each: int) -> None:
+        self._each = self._left = each
+        self._line: deque[asyncio.Future[None]] = deque()
+        self._turning = False
+
+    async def take(self) -> None:
+        """At once, or in one of the next turns."""
+        self._turn_later()
+        if self._left:
+            self._left -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._line.append(turn)
+        await turn
+
+    def _turn_later(self) -> None:
+        if not self._turning:
+            self._turning = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turning, self._left = False, self._each
+        while self._line and self._left:
+            turn = self._line.popleft()
+            if not turn.done():
+                self._left -= 1
+                turn.set_result(None)
+        if self._line:
+            self._turn_later()

@@ -11,10 +11,12 @@ from mock_server.domains.speech_to_text import advice
 from mock_server.domains.speech_to_text.parameters import Parameters
 from mock_server.domains.speech_to_text.scripts import Scripts
 from mock_server.domains.text_to_speech import service as speech
+from mock_server.engine.turns import Shares
 from mock_server.world import Call
 
 SLICE = 16 * 1024  # bytes that are taken apart in one go
 AT_ONCE = 32 * 1024  # bytes of samples that are heard without the worker
+TOGETHER = 8  # sounds that are compared with them before others are heard
 FEW = 20  # utterances that are compared without it
 
 
@@ -64,8 +66,11 @@ class Hearer:
         return events + self._ear.listen((), end)
 
     async def _answered(self, events: list[Event]) -> list[Event]:
+        """Some at a time: sounds that began together do not hold up, all at once, those that have something to tell."""
         world = self._call.world
+        shares: Shares = world.cache.setdefault("hearing", Shares(TOGETHER))
         while self._ear.question:
+            await shares.take()
             known = speech.known(world.store, self._call.account.id) if world.stored else []
             if len(known) > FEW:
                 events += await world.worker.run(self._ear.answer, known, of=self._call.account.id)
