@@ -1,5 +1,6 @@
 """Every key is its own account with its own time; and waits go by that time."""
 
+import asyncio
 import threading
 from typing import Any
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from mock_server import LocalServer, Settings
+from mock_server.base.clock import Clock
 
 CHAT = "/ai/chat/completions"
 
@@ -145,6 +147,20 @@ def test_without_pacing_a_stream_needs_no_time(start):
 def test_a_plain_answer_is_not_paced(start):
     client = start(clock="2026-01-01T00:00:00Z", tokens_per_second=1, time_to_first_token=30)
     assert client.chat().status_code == 200
+
+
+def test_a_wait_is_over_though_many_small_steps_do_not_add_up_to_it():
+    async def run() -> float:
+        clock = Clock(start=1767225600.0)
+        time = clock.timeline()
+        waiting = asyncio.ensure_future(clock.sleep(time, 3.0))
+        for _ in range(30):
+            await asyncio.sleep(0)
+            time.advance(0.1)
+        await asyncio.wait_for(waiting, 5)
+        return time.now() - 1767225600.0
+
+    assert 3 - 1e-5 < asyncio.run(run()) < 3  # a little less than three seconds, in floats
 
 
 def test_a_reset_of_the_clock_does_not_leave_a_wait_behind(start):

@@ -14,7 +14,7 @@ LATEST = 253402214400.0
 FASTEST = 1e6  # times the parent's speed
 
 
-SAME = 1e-6  # seconds: instants nearer to each other than times since the epoch can tell in sums
+SAME = 1e-5  # seconds: instants nearer to each other than sums of times since the epoch, of some dozen, are exact
 
 
 class Timeline:
