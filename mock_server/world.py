@@ -15,7 +15,7 @@ from mock_server.base.place import Place
 from mock_server.base.plan import Plan
 from mock_server.base.settings import Settings, SettingsError
 from mock_server.engine.accounts import Account, Accounts, bearer_key
-from mock_server.engine.answers import Stream
+from mock_server.engine.answers import Events, Stream
 from mock_server.engine.blobs import Blobs
 from mock_server.engine.egress import Egress
 from mock_server.engine.exchange import Exchange
@@ -289,8 +289,10 @@ class Call:
         """A number in [0, 1), the account's next."""
         return self.world.ids.draw(self.account.id, "draw", self.account.next("draw"))
 
-    def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Stream:
+    def stream(self, events: Iterable[bytes], waits: Iterable[float] | None) -> Response:
         """Server-sent events, paced by the account's clock where there are waits (seconds before each)."""
+        if waits is None:
+            return Events(b"".join(events))
         return Stream(events, waits, self.world.clock, self.account.timeline)
 
     def plan(self, kind: Kind) -> Plan:

@@ -1,7 +1,9 @@
 """POST /ai/chat/completions and its twin under /ai/openai, at the wire."""
 
 import json
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -338,3 +340,24 @@ def test_a_stream_in_one_piece_has_the_bytes_of_its_events(logprobs: bool, inclu
     content = "".join(c["delta"].get("content") or "" for d in deltas for c in d["choices"] if c["index"] == 0)
     assert content == "Zwölf\n\\ Boxkämpfer \u2028 jagen {}"
     assert ("usage" in deltas[0]) == include_usage and events[-1] == b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_stream_has_no_length_beforehand_and_the_connection_goes_on(client, version):
+    body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": True}).encode()
+    head = f"POST /v2/ai/chat/completions HTTP/{version}\r\nhost: x\r\nauthorization: Bearer {client.key}\r\n"
+    head += f"connection: keep-alive\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    address = urlsplit(client.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as wire:
+        for _ in range(2 if version == "1.1" else 1):
+            wire.sendall(head.encode() + body)
+            answer = b""
+            while not answer.endswith(b"\r\n0\r\n\r\n"):
+                answer += (part := wire.recv(65536))
+                assert part, answer
+            start, _, events = answer.partition(b"\r\n\r\n")
+            assert start.startswith(b"HTTP/1.1 200") and b"text/event-stream" in start
+            assert b"transfer-encoding: chunked" in start and b"content-length" not in start
+            size, _, events = events.partition(b"\r\n")
+            assert events[int(size, 16) :] == b"\r\n0\r\n\r\n"
+            assert events[: int(size, 16)].endswith(b"data: [DONE]\n\n")

@@ -22,6 +22,8 @@ CHUNK = 16 * 1024  # bytes
 class Ready(Response):
     """Bytes with their headers, built without Starlette's header bookkeeping: this is every request's path."""
 
+    chunked = False
+
     def __init__(self, body: bytes, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = (JSON,)) -> None:
         self.body = body
         self.status_code = status
@@ -33,6 +35,18 @@ class Ready(Response):
             return await super().__call__(scope, receive, send)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+class Events(Ready):
+    """Server-sent events that nobody paces: all there at once, but sent as what has no length beforehand."""
+
+    chunked = True
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.status_code = 200
+        self.raw_headers = list(EVENTS)
+        self.background = None
 
 
 # An ASGI application that may give an answer back instead of sending it: what is whole goes out in one piece.
@@ -92,24 +106,19 @@ def pieces(body: bytes) -> Iterator[bytes]:
 
 
 class Stream(Response):
-    """Server-sent events. Without pacing they go out in one write; with it each waits its turn by the account's clock."""
+    """Server-sent events that each wait their turn by the account's clock."""
 
-    def __init__(
-        self, events: Iterable[bytes], waits: Iterable[float] | None, clock: Clock, timeline: Timeline
-    ) -> None:
+    def __init__(self, events: Iterable[bytes], waits: Iterable[float], clock: Clock, timeline: Timeline) -> None:
         self.status_code = 200
         self.raw_headers = list(EVENTS)
         self.background = None
         self._events = events
-        self._waits = waits  # seconds before each event; None sends them all at once
+        self._waits = waits  # seconds before each event
         self._clock = clock
         self._timeline = timeline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        if self._waits is None:
-            await send({"type": "http.response.body", "body": b"".join(self._events)})
-            return
         if "mock.connection" in scope:
             scope["mock.connection"].flush()  # the head goes out now, whenever the first event comes
         left = asyncio.ensure_future(disconnected(receive))

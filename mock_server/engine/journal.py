@@ -186,7 +186,7 @@ class _Tee:
         exchange.response_size, exchange.response_body = len(body), bytes(body[:TEED])
         self.started = self.finished = True
         connection = scope.get("mock.connection")
-        if connection is None or not connection.respond(scope, answer.status_code, headers, body):
+        if connection is None or not connection.respond(scope, answer.status_code, headers, body, answer.chunked):
             await self._send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
             await self._send({"type": "http.response.body", "body": body})
 

@@ -153,7 +153,7 @@ def _compile(route: APIRoute) -> Layer | None:
         if issues:
             raise _invalid(issues)
         answer = await (endpoint if call.plain else run)(**values)
-        if type(answer) is Ready:
+        if isinstance(answer, Ready):
             return answer
         if not isinstance(answer, Response):
             return as_json(answer)

@@ -134,8 +134,13 @@ class HttpProtocol(HttpToolsProtocol):
         cycle.message_event.clear()
         return bytes(body)
 
-    def respond(self, scope: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole answer at once; False where that takes uvicorn's own way, message by message."""
+    def respond(
+        self, scope: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes, chunked: bool = False
+    ) -> bool:
+        """Send a whole answer at once; False where that takes uvicorn's own way, message by message.
+
+        `chunked`: with no length beforehand, in one chunk.
+        """
         cycle = self.cycle
         if (
             cycle.scope is not scope  # the next request of the connection has come already
@@ -145,6 +150,7 @@ class HttpProtocol(HttpToolsProtocol):
             or self.flow.write_paused
             or scope["method"] == "HEAD"
             or len(headers) > OURS  # what others put in is looked at, header by header
+            or (chunked and scope["http_version"] == "1.0")
         ):
             return False
         head = [STATUS_LINE[status]]
@@ -152,7 +158,11 @@ class HttpProtocol(HttpToolsProtocol):
             head += (name, b": ", value, b"\r\n")
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        self.transport.write(b"".join((*head, b"\r\n", body)))
+        if chunked:
+            head += (b"transfer-encoding: chunked\r\n\r\n%x\r\n" % len(body), body, b"\r\n0\r\n\r\n")
+        else:
+            head += (b"\r\n", body)
+        self.transport.write(b"".join(head))
         cycle.message_event.set()
         self.on_response_complete()
         return True
