@@ -365,6 +365,28 @@ def test_trailers_without_end_are_cut_off(client: Client) -> None:
     assert many == b"" or many.startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("key", ["a-key-that-may", ""], ids=["read", "refused before its body"])
+@pytest.mark.parametrize("behind", [b"2\r\n{}\r\n0\r\nx-y: ", b"2;x="], ids=["trailer", "extension"])
+def test_what_stands_around_chunks_has_an_end(client: Client, behind: bytes, key: str) -> None:
+    head = HEAD + f"authorization: Bearer {key}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    with socket.create_connection(tuple(client.url.removeprefix("http://").split(":")), timeout=20) as wire:  # type: ignore[arg-type]
+        wire.sendall(head + behind)
+        with pytest.raises(OSError):  # it is closed while more is sent
+            for _ in range(2000):
+                wire.sendall(b"a" * 64 * 1024)
+    assert client.get("/ai/models").status_code == 200
+
+
+def test_a_body_in_very_small_chunks_is_read(client: Client) -> None:
+    body = b'{"messages": [{"role": "user", "content": "' + b"a" * 40_000 + b'"}]}'
+    head = (
+        HEAD + f"authorization: Bearer {client.key}\r\ncontent-type: application/json\r\nconnection: close\r\n".encode()
+    )
+    chunks = b"".join(b"1;some=extension\r\n%c\r\n" % byte for byte in body)
+    answer = raw(client.url, head + b"transfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 CHAT = "/ai/chat/completions"
 TOO_LARGE: dict[str, tuple[Ask, set[int]]] = {
     "key": (lambda c: c.as_key("k" * 100_000).get("/ai/models"), {400, 401}),

@@ -46,11 +46,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     `scope["mock.connection"]` is this protocol: how to hang up, which uvicorn offers no other way before headers were sent,
     how to take a body that is there already, and how to send a whole answer at once.
-    A request's head has an end: MOST_HEAD bytes, and the time that an idle connection has.
+    A request's head has an end: MOST_HEAD bytes, and the time that an idle connection has. So have its chunks' heads and trailers.
     """
 
     prompt = False  # whether the application does without a task of its own until it first waits
-    head = 0  # bytes of a head that is not whole yet
+    around = 0  # bytes that came since the last of a body, or since the request began
+    _packet = 0  # bytes that are being read, until a request begins in them
     _reading = False
     _ready: tuple[RequestResponseCycle, Any] | None = None  # a request that has been read, to be begun
     _idle: asyncio.TimerHandle | None = None
@@ -70,6 +71,8 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """As uvicorn's, but that a connection is idle until a head is whole, however it drips."""
         self._reading = True
+        self._packet = len(data)
+        self.around += self._packet
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -81,26 +84,26 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
         else:
-            self._measure_head(data)
+            if self.around > MOST_HEAD:
+                self._give_up(f"A request's head, and what stands around its chunks, has at most {MOST_HEAD} bytes.")
+            elif len(self.headers) > MOST_HEADERS:
+                self._give_up(f"A request has at most {MOST_HEADERS} headers.")
         while self._ready is not None:
             (cycle, app), self._ready = self._ready, None
             self._begin(cycle, app)
         self._reading = False
 
-    def _measure_head(self, data: bytes) -> None:
-        cycle = self.cycle
-        if cycle is None or cycle.scope is not self.scope:
-            self.head += len(data)
-            if self.head > MOST_HEAD:
-                refuse(self.transport, BadRequest(f"A request's head has at most {MOST_HEAD} bytes."))
-        elif not cycle.response_complete:
-            self.head = 0
-            if len(self.headers) > MOST_HEADERS:
-                self._ready = None
-                refuse(self.transport, BadRequest(f"A request has at most {MOST_HEADERS} headers."))
+    def _give_up(self, why: str) -> None:
+        self._ready = None
+        refuse(self.transport, BadRequest(why))
+
+    def on_body(self, body: bytes) -> None:
+        self.around = 0
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.around, self._packet = self._packet, 0  # a second request in a packet is somewhere in it
         self.scope["mock.connection"] = self  # type: ignore[typeddict-unknown-key]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
