@@ -5,7 +5,7 @@
 Rules of every kind that a test suite has, by API (an account with few, another with many) and in a file (a server with few,
 another with many). The same request goes to both in turn, on one connection each, with a number behind the text: no text comes
 twice but where that is what is measured. A figure is the median over rounds of the ratio of a round's medians. Every ratio
-should stay below 1.5, but for a long text that was never sent before.
+should stay below 1.5.
 """
 
 import argparse

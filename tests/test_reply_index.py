@@ -102,6 +102,18 @@ def test_among_thousands_the_rule_is_found_and_few_are_tried(thousands: Replies,
         assert chosen(thousands, asked) == f"r{n}"
 
 
+@pytest.mark.parametrize("ending", ["", " of it", "é", "-]^"], ids=["numbers", "words", "letters", "signs"])
+def test_a_piece_is_found_wherever_it_is_in_a_long_text(ending: str):
+    replies = empty()
+    for n in range(400):
+        put(replies, {"user_text": {"contains": f"item {n:04}{ending or chr(97 + n % 26) * (n % 3)}"}}, f"r{n}")
+    for n in (0, 27, 399):
+        text = f"item {n:04}{ending or chr(97 + n % 26) * (n % 3)}"
+        for asked in (text, "Some context. " * 300 + text, text + " and more" * 300, text.upper() + text):
+            assert chosen(replies, view(user_text=asked)) == f"r{n}"
+    assert chosen(replies, view(user_text="item 0400" * 100)) is None
+
+
 def test_what_nothing_fits_is_compared_with_the_rules_that_share_something(thousands: Replies):
     asked = view("Refund me for order 03283", context="test-03288")
     assert chosen(thousands, asked) is None

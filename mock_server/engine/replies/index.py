@@ -4,7 +4,8 @@ A rule is filed under one thing that every request which it fits has: a text as 
 regular expression must find). Of all that it could be filed under it is what the fewest rules are filed under so far.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from itertools import islice
 
 from mock_server.engine.replies.armed import Armed
@@ -17,8 +18,32 @@ LONG, SHORT = 8, 3  # characters of the pieces that rules are found by; shorter 
 SEARCHED_ONE_BY_ONE = 32  # pieces: so few are looked for in a text, more are met by cutting the text
 REMEMBERED = 128  # texts whose pieces are not cut again: prompts are sent again and again
 LONGEST_REMEMBERED = 20_000  # characters
+FEW_ENDS = 16  # characters that pieces end with: for so few a text is cut at those only
 Places = list[int]
 Filed = dict[str, Places]  # by a text, or a piece of one
+
+
+class Pieces(Filed):
+    """Places by pieces of one length, which are found in a text."""
+
+    _counted = 0
+    _ends: re.Pattern[str] | None = None
+
+    def within(self, text: str, size: int) -> Iterable[str]:
+        """Which of the pieces are in a text. Many are met by cutting it: where what they end with is, if that is not much.
+
+        Texts of rules mostly end with numbers, which prompts are not full of.
+        """
+        if len(self) <= SEARCHED_ONE_BY_ONE:
+            return [piece for piece in self if piece in text]
+        if self._counted != len(self):
+            self._counted = len(self)
+            ends = {piece[-1] for piece in self}
+            self._ends = re.compile(f"[{re.escape(''.join(ends))}]") if len(ends) <= FEW_ENDS else None
+        if self._ends is None:
+            return self.keys() & _pieces(text, size)
+        ends_at = [found.end() for found in self._ends.finditer(text, size - 1)]
+        return self.keys() & [text[end - size : end] for end in ends_at]
 
 
 class Bucket:
@@ -34,7 +59,7 @@ class Bucket:
     def _start(self) -> None:
         self._indexed = False
         self._exact: dict[str, Filed] = {}  # by what is looked at
-        self._pieces: dict[tuple[str, int], Filed] = {}  # by what is looked at, and the length of the pieces
+        self._pieces: dict[tuple[str, int], Pieces] = {}  # by what is looked at, and the length of the pieces
         self._rest: Places = []
         self._stale = 0  # places above of rules that have gone
         self._known: dict[tuple[str, int, str], Places] = {}
@@ -78,8 +103,11 @@ class Bucket:
 
     def _rarest(self, name: str, text: str) -> tuple[Filed, str]:
         size = LONG if len(text) >= LONG else min(len(text), SHORT)
-        filed = self._pieces.setdefault((name, size), {})
-        return filed, min(_pieces(text, size), key=lambda piece: len(filed.get(piece, ())))
+        filed = self._pieces.setdefault((name, size), Pieces())
+        return filed, min(
+            _pieces(text, size),
+            key=lambda piece: (len(filed.get(piece, ())), piece[-1:].isalpha() or piece[-1:].isspace()),
+        )
 
     def candidates(self, view: View) -> Iterable[Armed]:
         """The rules that may fit, in order."""
@@ -111,15 +139,10 @@ class Bucket:
                 found.update(self._met(name, size, value, filed))
         return found
 
-    def _met(self, name: str, size: int, value: str, filed: Filed) -> Places:
+    def _met(self, name: str, size: int, value: str, filed: Pieces) -> Places:
         known = self._known.get((name, size, value))
         if known is None:
-            text = fold(value)
-            if len(filed) <= SEARCHED_ONE_BY_ONE:
-                met: Iterable[str] = [piece for piece in filed if piece in text]
-            else:
-                met = {piece for piece in _pieces(text, size) if piece in filed}
-            known = [place for piece in met for place in filed[piece]]
+            known = [place for piece in filed.within(fold(value), size) for place in filed[piece]]
             if len(value) <= LONGEST_REMEMBERED:
                 if len(self._known) >= REMEMBERED:
                     self._known.clear()
@@ -127,8 +150,8 @@ class Bucket:
         return known
 
 
-def _pieces(text: str, size: int) -> Iterator[str]:
-    return (text[at : at + size] for at in range(len(text) - size + 1))
+def _pieces(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(len(text) - size + 1)]
 
 
 class Table:
