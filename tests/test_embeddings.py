@@ -418,7 +418,7 @@ def test_the_server_answers_while_a_large_document_is_embedded(start: Any) -> No
     assert own.post(EMBEDDINGS + "/similarity-search", {"bucket_name": "mine", "query": "x"}).status_code == 404
 
 
-@pytest.mark.check
+@pytest.mark.proof
 @pytest.mark.timeout(180)
 def test_health_answers_within_100_ms_while_a_50_mb_pdf_embeds() -> None:
     line = "customer engineer call record transfer incident review handbook billing number porting carrier {} {}"
@@ -443,6 +443,7 @@ def test_health_answers_within_100_ms_while_a_50_mb_pdf_embeds() -> None:
     server.terminate()
     server.wait(10)
 
+    print(f"{len(waits)} answers while a PDF of 50 MB was embedded, the slowest after {max(waits) * 1000:.0f} ms")
     late = [wait for wait in waits if wait > 0.1]
     assert len(late) <= len(waits) // 1000, f"{len(late)} of {len(waits)} answers took over 100 ms: {late}"
     assert found
