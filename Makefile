@@ -47,7 +47,7 @@ conformance: $(VENV)/.test ## the vendor SDK's own tests against the stub profil
 	$(BIN)/python docs/generate.py
 
 proof: $(VENV)/.test ## what takes longer: fuzzing, kills, a soak of SOAK_SECONDS (600), the vendor SDK's own tests; with numbers
-	$(BIN)/python -m pytest -m proof --timeout 900 -rP
+	$(BIN)/python -m pytest -m proof --timeout 900 -rP --show-capture=stdout
 
 bench: $(VENV)/.test ## speed as ratios to a bare ASGI app in the same run (wants wrk; see benchmarks/README.md)
 	$(BIN)/python benchmarks/run.py
