@@ -165,6 +165,13 @@ def test_a_payload_that_grows_beyond_measure_is_not_ours() -> None:
     assert payload.unpack(zlib.crc32(body).to_bytes(4, "big") + body) is None
 
 
+def test_a_mark_that_is_damaged_does_not_hide_the_next_one() -> None:
+    damaged = payload.mark("Damaged.").replace(payload.MARK, payload.MARK + b"AAAA")
+    no_base64 = payload.MARK + b"A=AAAAAAA;"
+
+    assert payload.marked(damaged + no_base64 + payload.mark("Heard.")) == ["Heard."]
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"R", b"RIFF", b"\x1aE\xdf\xa3", b"\x1aE\xdf\xa3" * 99, bytes(3000), b"\xff\xfb" * 999]
 )
@@ -187,6 +194,37 @@ def test_an_mp4_is_as_long_as_its_header_says() -> None:
         assert containers.seconds(box(b"ftyp", b"M4A ") + box(b"mdat", bytes(99)) + box(b"moov", header)) == 7.25
 
 
+def test_an_mp4_in_fragments_is_as_long_as_its_mehd_says_in_the_scale_of_its_mvhd() -> None:
+    mvhd = box(b"mvhd", bytes(12) + (1000).to_bytes(4, "big") + bytes(84))
+    trex = box(b"trex", bytes(24))
+
+    for mehd in (bytes(4) + (7250).to_bytes(4, "big"), b"\1\0\0\0" + (7250).to_bytes(8, "big")):
+        moov = box(b"moov", mvhd + box(b"trak", bytes(50)) + box(b"mvex", trex + box(b"mehd", mehd)))
+        assert containers.seconds(box(b"ftyp", b"iso5") + moov) == 7.25
+
+
+def test_boxes_of_an_mp4_may_have_long_sizes_and_the_last_one_none() -> None:
+    mvhd = box(b"mvhd", bytes(12) + (1000).to_bytes(4, "big") + (7250).to_bytes(4, "big") + bytes(80))
+    long = (1).to_bytes(4, "big") + b"mdat" + (16 + 99).to_bytes(8, "big") + bytes(99)
+    last = bytes(4) + b"moov" + mvhd
+
+    assert containers.seconds(box(b"ftyp", b"M4A ") + long + last) == 7.25
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        box(b"mdat", bytes(99)),
+        box(b"moov", box(b"trak", bytes(50))),
+        (7).to_bytes(4, "big") + b"moov",
+        (99).to_bytes(4, "big") + b"moov" + bytes(50),
+        (1).to_bytes(4, "big") + b"moov" + (15).to_bytes(8, "big"),
+    ],
+)
+def test_an_mp4_whose_boxes_do_not_tell_or_cannot_be_has_no_length(rest: bytes) -> None:
+    assert containers.seconds(box(b"ftyp", b"M4A ") + rest) is None
+
+
 def element(id: bytes, body: bytes) -> bytes:
     return id + bytes([0x40 | len(body) >> 8, len(body) & 255]) + body
 
@@ -203,6 +241,16 @@ def test_a_webm_is_as_long_as_its_header_or_its_last_cluster_says() -> None:
 
     assert containers.seconds(head + element(b"\x18\x53\x80\x67", info + cluster)) == 7.25
     assert containers.seconds(head + live + cluster) == pytest.approx(7.25)
+
+
+def test_a_webm_may_name_its_maker_and_count_in_another_scale() -> None:
+    head, scale = element(b"\x1a\x45\xdf\xa3", b""), element(b"\x2a\xd7\xb1", b"\x1e\x84\x80")  # 2 ms
+    info = element(b"\x15\x49\xa9\x66", element(b"\x4d\x80", b"a muxer") + scale)
+    cluster = element(b"\x1f\x43\xb6\x75", element(b"\xab", b"\0") + element(b"\xe7", b"\x0e\x29"))
+    timeless = element(b"\x1f\x43\xb6\x75", element(b"\xa3", bytes(9)))
+
+    assert containers.seconds(head + element(b"\x18\x53\x80\x67", info + cluster)) == pytest.approx(7.25)
+    assert containers.seconds(head + element(b"\x18\x53\x80\x67", info + timeless)) is None
 
 
 def test_soundfile_is_asked_for_nothing_it_lacks() -> None:

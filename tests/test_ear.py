@@ -11,8 +11,10 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mock_server.audio import compressed, payload
 from mock_server.audio.ear import Ear, Quiet, Speaking, Spoken
 from mock_server.audio.formats import Format, speak
+from mock_server.audio.pieces import Opaque, Sound
 from mock_server.audio.streams import Stream
 from mock_server.audio.tones import Utterance, pitch_of, slot_of
 from tests.speech import decoded, resampled, texts, wav
@@ -205,6 +207,17 @@ def test_an_utterance_is_told_while_it_lasts():
     assert told[0].seconds < 1.5
 
 
+def page(body: bytes, granule: int, flags: int = 0) -> bytes:
+    """A page of an Ogg stream; whoever reads it here looks at no check sum."""
+    lacing = b"\xff" * (len(body) // 255) + bytes([len(body) % 255])
+    head = b"OggS\0" + bytes([flags]) + granule.to_bytes(8, "little", signed=True) + bytes(12)
+    return head + bytes([len(lacing)]) + lacing + body
+
+
+SPEEX = b"Speex   " + bytes(28) + (16_000).to_bytes(4, "little") + bytes(40)
+FLAC_IN_OGG = b"\x7fFLAC\1\0\0\1fLaC\0\0\0\x22" + bytes(10) + (8_000 << 4).to_bytes(3, "big") + bytes(21)
+
+
 @pytest.mark.parametrize(
     ("encoding", "audio", "seconds"),
     [
@@ -214,6 +227,13 @@ def test_an_utterance_is_told_while_it_lasts():
         ("speex", bytes(7000), 2.0),
         ("webm", b"\x1a\x45\xdf\xa3\x80" + (b"\xa3\x43\xe8" + bytes(1000)) * 8, 2.0),
         ("mp3", b"\x01" * 8000, 2.0),
+        ("ogg", page(SPEEX, 0, 2) + page(bytes(1000), 32_000), 2.0),
+        ("ogg", page(FLAC_IN_OGG, 0, 2) + page(bytes(1000), 32_000), 4.0),
+        (
+            "ogg",
+            page(SPEEX, 0, 2) + page(bytes(3000), -1) * 3 + page(bytes(1000), 32_000),
+            2.0,
+        ),  # a packet of many pages
     ],
 )
 def test_what_cannot_be_decoded_has_a_length(encoding, audio, seconds):
@@ -221,6 +241,64 @@ def test_what_cannot_be_decoded_has_a_length(encoding, audio, seconds):
 
     assert ear.at == pytest.approx(seconds, abs=0.05)
     assert [event.text for event in events if isinstance(event, Spoken)] == [None]
+
+
+def test_a_flac_whose_end_is_damaged_is_heard_up_to_there():
+    audio = bytearray(speak(ASTRA[4], Format("flac", 24000)))
+    whole, rate = compressed.decode(bytes(audio))
+    for place in range(len(audio) // 2, len(audio), 97):
+        audio[place] ^= 255
+
+    samples, told = compressed.decode(bytes(audio))
+
+    assert told == rate == 24000
+    assert len(whole) // 4 < len(samples) < len(whole)
+    assert (samples[: len(whole) // 4] == whole[: len(whole) // 4]).all()
+
+
+def test_a_flac_that_pauses_within_a_frame_is_heard_from_the_next_frame_on():
+    audio = speak(ASTRA[4], Format("flac", 24000))
+    whole, _ = compressed.decode(audio)
+    decoder = compressed.Flac()
+
+    before = decoder.feed(audio[:60_000], True)
+    after = [piece for part in pieces(audio[60_000:], (4000,)) for piece in decoder.feed(part, False)]
+    after += decoder.feed(b"", True)
+
+    lengths = [sum(len(p.samples) for p in some if isinstance(p, Sound)) for some in (before, after)]
+    assert 0 < len(whole) - sum(lengths) <= 2 * 4096  # the frame that was cut, and no other
+    assert (after[-1].samples[-1000:] == whole[-1000:]).all()
+
+
+def test_a_flac_without_frames_is_not_kept_and_has_a_length():
+    head = speak(ASTRA[0], Format("flac", 24000))[:42]
+    decoder = compressed.Flac()
+
+    told = decoder.feed(head[:4] + b"\x80" + head[5:], False)
+    told += [piece for _ in range(9) for piece in decoder.feed(bytes(100_000), False)]
+
+    assert told == [Opaque(150.0)]  # of 600,000 bytes, as soon as there are more than a head may have
+    assert decoder.feed(b"", True) == [Opaque(75.0)]
+
+
+def test_a_text_that_is_damaged_on_its_way_does_not_hide_the_next_one():
+    def bits(text: str, count: int) -> np.ndarray:
+        words = np.zeros(count, dtype=np.int16)
+        payload.hide(words, text)
+        return words & 1
+
+    good, damaged, endless = (bits(text, 8 * 200) for text in ("Heard.", "Damaged.", "Endless."))
+    damaged[8 * 12] ^= 1  # in its check sum
+    endless[8 * 6 : 8 * 10] = 1  # its length
+    stream = np.concatenate([damaged, endless, good]).astype(np.uint8)
+
+    finder = payload.Finder()
+    piecemeal = [
+        text for start in range(0, len(stream), 50) for text in finder.feed(stream[start : start + 50].tobytes())
+    ]
+
+    assert payload.hidden(stream) == ["Heard."]
+    assert piecemeal == [("Heard.", 2 * len(good))]
 
 
 def packets_of(ogg: bytes) -> tuple[bytes, list[bytes]]:
