@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from mimetypes import guess_type
 from threading import Thread
 from typing import Any
 
@@ -13,7 +14,7 @@ from test_embeddings import EMBEDDINGS, files, put, search, task
 
 @contextmanager
 def site(pages: dict[str, str | tuple[int, str]]) -> Iterator[str]:
-    """A web site on loopback: HTML by path, or (status, location)."""
+    """A web site on loopback: HTML by path, unless that ends in another type's suffix, or (status, location)."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -22,7 +23,7 @@ def site(pages: dict[str, str | tuple[int, str]]) -> Iterator[str]:
             self.send_response(status)
             if location:
                 self.send_header("location", location)
-            self.send_header("content-type", "text/html")
+            self.send_header("content-type", guess_type(self.path)[0] or "text/html")
             self.send_header("content-length", str(len(body.encode())))
             self.end_headers()
             self.wfile.write(body.encode())
@@ -71,6 +72,54 @@ def test_pages_of_the_same_site_are_stored_and_embedded_loops_and_all(client: Cl
     assert {name for name in names(client) if name.endswith(".html")} == {"index.html", "a.html", "b.html"}
     assert "404" in found[url + "/gone"]["error_reason"] and "redirect" in found[url + "/round"]["error_reason"]
     assert search(client, "web", "owls", num_of_docs=1)[0]["document_chunk"].startswith("Owls hunt.")
+
+
+def test_pages_are_named_by_path_query_and_type_and_other_types_are_told_of(client: Client) -> None:
+    pages: dict[str, Any] = {
+        "/": "".join(f'<a href="{path}">x</a>' for path in ("/list?page=2", "/notes.txt", "/done.html", "/bee.png")),
+        "/list?page=2": "Second page.",
+        "/notes.txt": 'Plain notes, <a href="/never">which have no links</a>.',
+        "/done.html": "Done.",
+        "/bee.png": "no text",
+        "/never": "Never read.",
+    }
+    with site(pages) as url:
+        assert crawl(client, url) == "success"
+
+    found = files(client, "web")
+    kept = {name.partition("/")[2] for name, file in found.items() if file["status"] == "success"}
+    assert kept == {"index.html", "list?page=2.html", "notes.txt", "done.html"}
+    assert found[url + "/bee.png"]["error_reason"] == f"{url}/bee.png is of the type image/png, which is not embedded."
+
+
+def test_a_page_that_leads_away_or_to_one_that_is_there_is_not_kept_twice(client: Client) -> None:
+    with site({"/": "Elsewhere."}) as elsewhere:
+        pages: dict[str, Any] = {
+            "/": '<a href="/back">b</a> <a href="/away">a</a> <a href="/a">a</a> <a href="/again">a</a>',
+            "/a": "Bees dance.",
+            "/back": (302, "/"),
+            "/away": (302, elsewhere + "/"),
+            "/again": (302, "/a"),
+        }
+        with site(pages) as url:
+            assert crawl(client, url) == "success"
+
+    assert names(client) == {"index.html", "a.html"}
+
+
+def test_links_of_a_large_page_are_followed_and_one_that_is_nested_too_deeply_says_so(client: Client) -> None:
+    pages: dict[str, Any] = {
+        "/": "Bees. " * 15_000 + '<a href="/a">a</a> <a href="/deep">d</a>',
+        "/a": "Owls hunt.",
+        "/deep": "<div>x" * 6000 + '<a href="/b">b</a>',
+        "/b": "Never read.",
+    }
+    with site(pages) as url:
+        assert crawl(client, url) == "partial_success"
+
+    found = {name.partition("/")[2]: file for name, file in files(client, "web").items()}
+    assert set(found) == {"index.html", "a.html", "deep.html"}
+    assert "nested too deeply" in found["deep.html"]["error_reason"]
 
 
 def test_links_are_followed_five_levels_deep(client: Client) -> None:

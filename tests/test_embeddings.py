@@ -18,6 +18,9 @@ import telnyx
 from conftest import Client
 from test_buckets import s3_of
 
+from mock_server.domains.embeddings import chunks
+from mock_server.engine.loaders import Unreadable
+
 ROOT = Path(__file__).parent.parent
 EMBEDDINGS = "/ai/embeddings"
 NOBODYS = "00000000-0000-4000-8000-000000000000"
@@ -244,6 +247,38 @@ def test_the_intercom_loader_splits_articles_at_their_headings(client: Client) -
     assert hit["document_chunk"] == "Refunds\nWithin ten days."
     assert hit["metadata"]["loader_metadata"] == {"article_url": "https://help.example/billing", "heading": "Refunds"}
     assert "JSON" in files(client, "help")["other.txt"]["error_reason"]
+
+
+def test_articles_may_be_one_or_a_list_and_sections_without_text_are_left_out() -> None:
+    article = {
+        "title": "Billing",
+        "body": "<h2>Empty</h2><script>x = 1</script><h2>Full <b>one</b></h2><p>Text.<br>More.",
+    }
+    told = [("Full one\nText.\nMore.", {"article_url": "", "heading": "Full one"})]
+
+    for value in (article, [article], {"data": [article]}, {"articles": [article]}):
+        assert chunks.articles(json.dumps(value).encode()) == told
+    assert chunks.articles(b'{"body": "Before any heading."}') == [
+        ("Before any heading.", {"article_url": "", "heading": ""})
+    ]
+
+
+@pytest.mark.parametrize("data", [b"5", b"[1]", b'[{"title": "No body."}]', b'{"data": {"body": 5}}'])
+def test_json_without_articles_is_refused_in_a_sentence(data: bytes) -> None:
+    with pytest.raises(Unreadable, match="no Intercom articles: objects with title, body and url"):
+        chunks.articles(data)
+
+
+def test_spaces_alone_are_no_chunk_and_a_document_has_an_end_to_its_chunks() -> None:
+    assert list(chunks.split("bees" + " " * 50 + "dance", 10, 0)) == ["bees", "dance"]
+    assert chunks.cut([("", {}), ("bees", {"a": 1})], 10, 0) == [("bees", '{"a": 1}')]
+    assert len(chunks.cut([("x" * chunks.MOST, {})], 1, 0)) == chunks.MOST
+    for parts, said in (
+        ([("", {}), (" " * 30, {})], "no text"),
+        ([("x" * chunks.MOST, {}), ("y", {})], "more than 100000"),
+    ):
+        with pytest.raises(Unreadable, match=said):
+            chunks.cut(parts, 1, 0)
 
 
 # Buckets

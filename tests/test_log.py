@@ -1,5 +1,8 @@
 """The log on stderr: a line for each exchange, readable or JSON, that nobody can forge and that never holds a key."""
 
+import asyncio
+import contextlib
+import io
 import json
 import os
 import re
@@ -15,7 +18,8 @@ import pytest
 from websockets.sync.client import connect
 
 from mock_server import LocalServer, Settings
-from mock_server.engine.log import JsonLines
+from mock_server.engine.exchange import Exchange
+from mock_server.engine.log import JsonLines, Log
 
 KEY = "a-key-that-is-in-no-log"
 HEADERS = {"authorization": f"Bearer {KEY}"}
@@ -201,6 +205,70 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(serve):
     assert all(b" 404 GET    /v2/xxx" in line and line.endswith(b" ms\n") for line in lines[:-1])
 
 
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_lines_that_nobody_reads_are_counted_and_told_of_when_somebody_does(format):
+    theirs, ours = os.pipe()
+    told = b""
+
+    async def run() -> None:
+        nonlocal told
+        with os.fdopen(ours, "w") as out:
+            log = Log(format, out)
+            for n in range(1500):  # 1.5 MB: more than the pipe and what waits
+                log.hint("GET", f"/{n:04d}" + "x" * 900, "Says something.")
+            for _ in range(100):
+                log.flush()
+                os.set_blocking(theirs, False)
+                with contextlib.suppress(BlockingIOError):
+                    told += os.read(theirs, 1 << 20)
+            log.close()
+
+    asyncio.run(run())
+    with os.fdopen(theirs, "rb") as rest:
+        os.set_blocking(theirs, True)
+        told += rest.read()
+
+    *lines, last = told.decode().splitlines()
+    last = json.loads(last)["message"] if format == "json" else last
+    assert last == f"{1500 - len(lines)} lines are missing here: nobody read them in time."
+    assert 1000 < len(lines) < 1500
+    assert all(f"/{n:04d}xxx" in line and "Says something." in line for n, line in enumerate(lines))
+
+
+def test_a_log_may_go_to_a_stream_of_pythons_own_and_a_closed_one_disturbs_nobody():
+    out = io.StringIO()
+    log = Log("text", out)
+
+    async def run() -> None:
+        log.hint("GET", "/a", "One.")
+        log.flush()
+        log.hint("GET", "/b", "Two.")
+        log.close()
+        assert out.getvalue() == "hint  GET /a: One.\nhint  GET /b: Two.\n"
+        out.close()
+        log.hint("GET", "/c", "Nobody hears it.")
+        log.close()
+
+    asyncio.run(run())
+
+
+def test_a_long_path_is_cut_and_a_short_one_is_not():
+    def line(path: str, query: bytes = b"") -> str:
+        out = io.StringIO()
+        log = Log("text", out)
+
+        async def run() -> None:
+            log.see(Exchange("http", "GET", path, query, (), 0.0))
+            log.close()
+
+        asyncio.run(run())
+        return out.getvalue()
+
+    assert f" GET    /{'x' * 998} " in line("/" + "x" * 998)
+    assert f" GET    /{'x' * 999}... " in line("/" + "x" * 5000)
+    assert f" GET    /a?b={'x' * 995}... " in line("/a", b"b=" + b"x" * 5000)
+
+
 def test_a_server_in_a_tests_own_process_says_nothing_unless_it_is_told_to(capfd):
     for settings in (Settings(port=0), Settings(port=0, log_format="text")):
         with LocalServer(settings) as server:
@@ -211,7 +279,7 @@ def test_a_server_in_a_tests_own_process_says_nothing_unless_it_is_told_to(capfd
 
 def test_what_else_is_said_becomes_json_too(capsys):
     out = JsonLines(sys.stderr)
-    print("Traceback:\n  a line", file=out)
+    print("Traceback:\n\n  a line", file=out)
     print("half a ", end="", file=out)
     print("line", file=out)
     said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]

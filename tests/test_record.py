@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from mock_server.engine.recordings.form import Asked
 from mock_server.engine.recordings.matching import difference
@@ -51,15 +53,18 @@ class Recording:
 
 @pytest.fixture
 def record(tmp_path) -> Iterator[Callable[..., Recording]]:
-    """Start a recorder: `record(client.v2)` records the server of that client."""
+    """Start a recorder: `record(client.v2)` records the server of that client. `limits`: its own, but lower."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(upstream: str, *options: str) -> Recording:
+    def run(upstream: str, *options: str, **limits: int) -> Recording:
         out = tmp_path / "recorded"
+        lower = "".join(f"recorder.{name} = {value}; " for name, value in limits.items())
+        program = (
+            ["-c", f"from mock_server import cli, recorder; {lower}cli.main()"] if lower else ["-m", "mock_server"]
+        )
         command = [
             sys.executable,
-            "-m",
-            "mock_server",
+            *program,
             "record",
             "--upstream",
             upstream,
@@ -234,6 +239,51 @@ def test_of_a_client_that_leaves_nothing_is_saved(start, record):
     recorder.stop()
     assert len(recorder.files()) == 1
     assert "client_left" in [e["ended"] for e in upstream.as_key(SECRET).journal()], "the upstream is not kept waiting"
+
+
+def test_of_a_client_that_leaves_within_its_body_nothing_is_passed_on(start, record):
+    upstream = start()
+    recorder = record(upstream.v2)
+    host, port = recorder.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as wire:
+        wire.sendall(f"POST /v2/ai/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {SECRET}\r\n"
+                     'content-type: application/json\r\ncontent-length: 1000\r\n\r\n{"messages": '.encode())  # fmt: skip
+
+    assert recorder.chat("one more").status_code == 200
+    recorder.stop()
+    assert [file["request"]["json"]["messages"][0]["content"] for file in recorder.files()] == ["one more"]
+    assert len(upstream.as_key(SECRET).journal()) == 1
+
+
+def test_what_is_larger_than_the_recorder_keeps_is_told_and_not_saved(start, record):
+    recorder = record(start().v2, MOST_BODY=5000, MOST_ANSWER=800)
+
+    body = recorder.chat("a" * 6000)
+    answer = recorder.request("GET", "/ai/models")
+    small = recorder.chat("hi", max_tokens=1)
+    health = httpx.get(f"{recorder.url}/_mock/health").json()
+
+    assert body.status_code == 413 and "more than 5000 bytes, which is the limit of the recorder" in body.text
+    assert answer.status_code == 200 and len(answer.content) > 800 and answer.json()["data"]
+    assert small.status_code == 200 and (health["status"], health["saved"]) == ("ok", 1)
+    assert "/v2/ai/models: the answer has more than 800 bytes, nothing is saved" in recorder.stop()[1]
+    assert [file["request"]["path"] for file in recorder.files()] == ["/v2/ai/chat/completions"]
+
+
+def test_what_a_recorder_does_not_pass_on_is_told(start, record):
+    upstream = start()
+    recorder = record(upstream.v2)
+
+    astray = httpx.get(f"{recorder.url}/ai/models", headers={"authorization": f"Bearer {SECRET}"})
+    with pytest.raises(InvalidStatus) as refused:
+        connect(recorder.url.replace("http", "ws") + "/v2/text-to-speech/speech").close()
+
+    assert astray.status_code == 404
+    assert f"The recorder stands for {upstream.v2} at /v2: try /v2/ai/models." in astray.text
+    assert refused.value.response.status_code == 501
+    assert b"The recorder passes HTTP on, not WebSockets." in refused.value.response.body
+    recorder.stop()
+    assert recorder.files() == [] and upstream.as_key(SECRET).journal() == []
 
 
 def test_an_upstream_that_does_not_answer_is_told(record):

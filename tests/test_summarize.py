@@ -1,6 +1,7 @@
 """Summaries: extractive, deterministic, beside the loop; what is refused; scripted by replies."""
 
 import asyncio
+import io
 import json
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import speech
 import telnyx
 from conftest import Client
 
-from mock_server.engine.loaders import Unreadable
+from mock_server.engine.loaders import Unreadable, load_text
 from mock_server.engine.worker import Worker
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "buckets" / "my-bucket"
@@ -190,6 +191,61 @@ def test_a_file_that_cannot_be_read(client: Client, name: str, data: bytes) -> N
 
     assert refused(client, name)[:2] == (400, "10015")
     assert summarize(client, "handbook.pdf")
+
+
+# Documents, as they are read for summaries and embeddings alike
+
+
+def test_a_pdf_is_known_by_its_first_bytes_whatever_its_name_is() -> None:
+    document = pdf.make([["First page."], ["Second page."]])
+
+    for name in ("a.pdf", "a.txt", "a.json", "a"):
+        assert load_text(name, document) == ["First page.", "Second page."]
+
+
+def test_a_pdf_with_a_password_is_refused_and_one_that_asks_for_none_is_read() -> None:
+    from pypdf import PdfReader, PdfWriter
+
+    def encrypted(password: str) -> bytes:
+        writer, out = PdfWriter(PdfReader(io.BytesIO(pdf.make([["A secret."]])))), io.BytesIO()
+        writer.encrypt(password, "owner", algorithm="RC4-128")
+        writer.write(out)
+        return out.getvalue()
+
+    assert load_text("open.pdf", encrypted("")) == ["A secret."]
+    with pytest.raises(Unreadable, match=r"^The PDF is encrypted\.$"):
+        load_text("closed.pdf", encrypted("password"))
+
+
+def test_of_a_pdf_of_many_pages_the_first_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = pdf.make([[f"Page {n}."] for n in range(5)])
+
+    monkeypatch.setattr("mock_server.engine.loaders.MOST_TEXT", 20)
+    assert load_text("a.pdf", document) == ["Page 0.", "Page 1.", "Page 2"[: 20 - 14]]
+    monkeypatch.setattr("mock_server.engine.loaders.MOST_PAGES", 2)
+    assert load_text("a.pdf", document) == ["Page 0.", "Page 1."]
+
+
+@pytest.mark.parametrize("name", ["deep.html", "deep.xhtml"])
+def test_html_is_refused_for_its_depth_and_not_for_its_length(name: str) -> None:
+    assert load_text(name, b"<div>x</div><div>y</div>" * 6000) == ["\n".join("xy" * 6000)]
+    with pytest.raises(Unreadable, match="over 5000 elements inside one another"):
+        load_text(name, b"<div>x" * 5001)
+
+
+def test_json_names_its_fields_as_text_and_keeps_strings_only_as_prose() -> None:
+    data = b'[{"title": "Bees", "count": 3, "tags": ["a", "b"], "none": null, "open": true}, "bare", 7]'
+
+    assert load_text("a.json", data) == ["title: Bees\ncount: 3\ntags: a\ntags: b\nopen: true", "bare", "7"]
+    assert load_text("a.json", data, "prose") == ["Bees\na\nb", "bare"]
+    assert load_text("a.jsonl", b'{"a": "One"}\nno JSON\n{"a": 2}') == ["a: One", "no JSON", "a: 2"]
+
+
+def test_fields_of_csv_that_are_empty_or_have_no_name_are_told_without() -> None:
+    rows = b"name,city,\nAnna,,blue\n\n,Rome\nBo,Oslo,red,extra\n"
+
+    assert load_text("a.csv", rows) == ["name: Anna, blue\ncity: Rome\nname: Bo, city: Oslo, red, extra"]
+    assert load_text("a.csv", b"only,a,head") == ["only,a,head"]
 
 
 def test_a_body_that_breaks_the_schema(client: Client) -> None:

@@ -5,6 +5,7 @@ import http.server
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -275,6 +276,72 @@ def test_live_refuses_what_the_reference_says_and_spec_does_not(client, start, n
 
     assert client.post(PATH, files={"file": (name, SILENCE)}, data=form).status_code == 200
     assert detail in errors(live.post(PATH, files={"file": (name, SILENCE)}, data=form))[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("a.wav", {}),
+        ("a.wav", {"model": "deepgram/nova-3", "language": "EN", "model_config": "{'a': 1}"}),
+        (
+            "a.wav",
+            {"model": "deepgram/nova-3", "response_format": "verbose_json", "timestamp_granularities[]": "segment"},
+        ),
+        ("a.flac", {"model": "openai/whisper-large-v3-turbo", "language": "fr"}),
+    ],
+)
+def test_live_takes_what_the_reference_allows(start, name, form):
+    answer = start(profile="live").post(PATH, files={"file": (name, SILENCE)}, data=form)
+
+    assert answer.status_code == 200 and answer.json()["text"]
+
+
+def test_stub_says_something_of_audio_that_it_cannot_have(start):
+    stub = start(profile="stub")
+    with host(b"") as url, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/a.mp3"
+        for form in (
+            {},
+            {"file_url": ""},
+            {"file_url": nobody},
+            {"file_url": f"{url}/nothing.mp3"},
+            {"file_url": "http://[/"},
+        ):
+            assert stub.post(PATH, data={"model": "any", **form}).json()["text"], form
+
+
+def test_an_address_where_nobody_answers_is_told(client):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        answer = client.post(PATH, data={"file_url": f"http://127.0.0.1:{taken.getsockname()[1]}/a.mp3"})
+
+    assert errors(answer)[:2] == (400, "10015")
+    assert errors(answer)[2].startswith("file_url cannot be downloaded: 127.0.0.1 cannot be connected to")
+
+
+@pytest.mark.parametrize(
+    ("reply", "text", "duration"),
+    [
+        ({"text": "Plain."}, "Plain.", 3.0),
+        ({"transcript": "Plain."}, "Plain.", 3.0),
+        ({"transcript": {"text": "Longer.", "duration": 9.5}}, "Longer.", 9.5),
+        ({"transcript": {"text": "As long as it is."}}, "As long as it is.", 3.0),
+    ],
+)
+def test_a_reply_says_what_was_said_and_how_long_it_took(client, reply, text, duration):
+    client.admin("POST", "/replies", json={"match": {"operation": "audio"}, "reply": reply}).raise_for_status()
+
+    answer = transcribe(client, SILENCE, response_format="verbose_json")
+
+    assert (answer["text"], answer["duration"]) == (text, duration)
+
+
+def test_a_reply_without_words_leaves_the_audio_to_speak(client):
+    audio = speak(client, "Own words.")
+    client.admin("POST", "/replies", json={"match": {"operation": "audio"}, "reply": {"embedding": [0.5]}})
+
+    assert transcribe(client, audio, "a.mp3") == {"text": "Own words."}
 
 
 def test_stub_refuses_nothing_but_wrong_types(start):
