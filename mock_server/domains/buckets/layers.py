@@ -129,13 +129,18 @@ def has(world: World, bucket: str) -> bool:
 def get(world: World, bucket: str) -> Layer | None:
     """The read-only bucket of this name, as its folder is now."""
     layer = _all(world).get(bucket)
-    if layer is not None and layer.changed():
+    return None if layer is None else _as_it_is(layer)
+
+
+def every(world: World) -> list[Layer]:
+    """All of them, as their folders are now."""
+    return [_as_it_is(layer) for layer in _all(world).values()]
+
+
+def _as_it_is(layer: Layer) -> Layer:
+    if layer.changed():
         layer.read()
     return layer
-
-
-def names(world: World) -> list[str]:
-    return sorted(_all(world))
 
 
 def file(world: World, bucket: str, key: str) -> LayerFile | None:

@@ -69,10 +69,7 @@ def exists(world: World, account: Account, bucket: str) -> bool:
 
 def buckets(world: World, account: Account) -> list[tuple[str, int]]:
     """(name, created_at in milliseconds) of every bucket that the account sees, by name."""
-    seen: dict[str, int] = {}
-    for name in layers.names(world):
-        if (layer := layers.get(world, name)) is not None:
-            seen[name] = layer.created_at
+    seen = {layer.name: layer.created_at for layer in layers.every(world)}
     for name, _, deleted, created_at in world.store.all(ALL_BUCKETS, account=account.id):
         seen.pop(name, None)
         if not deleted:
