@@ -1,7 +1,10 @@
 """Storage buckets by the real boto3: what is put is got, listed, deleted; whose it is; what is refused."""
 
 import hashlib
-from collections.abc import Callable
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +115,7 @@ def test_a_key_of_more_than_1024_bytes_is_refused(s3: Any) -> None:
         ("bytes=3-", b"3456789", "bytes 3-9/10"),
         ("bytes=-4", b"6789", "bytes 6-9/10"),
         ("bytes=8-99", b"89", "bytes 8-9/10"),
+        ("bytes=-99", b"0123456789", "bytes 0-9/10"),
     ],
 )
 def test_a_range_of_an_object(s3: Any, wanted: str, found: bytes, shown: str) -> None:
@@ -121,6 +125,15 @@ def test_a_range_of_an_object(s3: Any, wanted: str, found: bytes, shown: str) ->
 
     assert (got["Body"].read(), got["ContentRange"]) == (found, shown)
     assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
+
+
+@pytest.mark.parametrize("unread", ["bytes=5-3", "bytes=-", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b"])
+def test_a_range_that_is_none_is_passed_over(s3: Any, unread: str) -> None:
+    s3.put_object(Bucket="my-bucket", Key="digits", Body=b"0123456789")
+
+    got = s3.get_object(Bucket="my-bucket", Key="digits", Range=unread)
+
+    assert (got["Body"].read(), got["ResponseMetadata"]["HTTPStatusCode"]) == (b"0123456789", 200)
 
 
 def test_a_range_beyond_the_end_is_refused(s3: Any) -> None:
@@ -139,6 +152,37 @@ def test_conditions(s3: Any) -> None:
     assert refused(s3.get_object, Bucket="my-bucket", Key="k", IfMatch='"other"') == (412, "PreconditionFailed")
     assert refused(s3.get_object, Bucket="my-bucket", Key="k", IfNoneMatch=etag)[0] == 304
     assert s3.get_object(Bucket="my-bucket", Key="k", IfMatch=etag)["Body"].read() == b"1"
+
+
+def test_an_object_is_replaced_only_where_it_is_the_one_that_was_meant(s3: Any) -> None:
+    etag = s3.put_object(Bucket="my-bucket", Key="k", Body=b"1")["ETag"]
+    put = {"Bucket": "my-bucket", "Key": "k", "Body": b"2"}
+
+    assert refused(s3.put_object, **put, IfMatch='"other"') == (412, "PreconditionFailed")
+    assert refused(s3.put_object, **{**put, "Key": "none"}, IfMatch=etag) == (404, "NoSuchKey")
+    assert s3.get_object(Bucket="my-bucket", Key="k")["Body"].read() == b"1"
+    s3.put_object(**put, IfMatch=etag)
+    s3.put_object(**{**put, "Key": "new"}, IfNoneMatch="*")
+    assert s3.get_object(Bucket="my-bucket", Key="k")["Body"].read() == b"2"
+    assert s3.get_object(Bucket="my-bucket", Key="new")["Body"].read() == b"2"
+
+
+def test_dates_decide_unless_tags_do(client: Any, s3: Any) -> None:
+    client.admin("POST", "/clock", json={"set": "2026-03-04T05:06:07Z", "freeze": True})
+    etag = s3.put_object(Bucket="my-bucket", Key="k", Body=b"1")["ETag"]
+
+    def status(**headers: str) -> int:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        found: int = client.http.get(
+            client.url + "/s3/my-bucket/k", headers={"authorization": f"Bearer {client.key}", **given}
+        ).status_code
+        return found
+
+    before, at = "Wed, 04 Mar 2026 05:06:06 GMT", "Wed, 04 Mar 2026 05:06:07 GMT"
+    assert [status(if_unmodified_since=date) for date in (before, at, "yesterday")] == [412, 200, 200]
+    assert [status(if_modified_since=date) for date in (before, at, "yesterday")] == [200, 304, 200]
+    assert status(if_unmodified_since=before, if_match=etag) == 200
+    assert status(if_modified_since=at, if_none_match='"other"') == 200
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
@@ -166,10 +210,29 @@ def test_a_chunked_body_that_is_cut_or_altered_is_refused(client: Any) -> None:
     assert put(b"5\r\nhello\r\n") == (400, True)
     assert put(b"6\r\nhello\r\n0\r\n\r\n") == (400, True)
     assert put(b"zz\r\nhello") == (400, True)
+    assert put(b"5\r\nhello!\r\n0\r\n\r\n") == (400, True)
+    assert put(b"5\nhello\n0\n\n") == (400, True)
+    assert put(b"5;" + b"x" * 20_000) == (400, True)
     assert put(b"5\r\nhello\r\n0\r\n\r\n", x_amz_decoded_content_length="6") == (400, True)
     assert (
         put(b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", x_amz_trailer="x-amz-checksum-crc32")[0] == 400
     )
+
+
+def test_a_checksum_behind_the_chunks_may_lack_its_line_end(client: Any) -> None:
+    def put(sum: bytes) -> httpx.Response:
+        headers = {
+            "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-trailer": "x-amz-checksum-crc32",
+            "content-encoding": "aws-chunked", "authorization": f"Bearer {client.key}",
+        }  # fmt: skip
+        body = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:" + sum
+        found: httpx.Response = client.http.put(client.url + "/s3/my-bucket/k", content=body, headers=headers)
+        return found
+
+    assert b"<Code>BadDigest</Code>" in put(b"AAAAAA==").content
+    assert put(b"NhCmhg==").status_code == 200
+    got = client.http.get(client.url + "/s3/my-bucket/k", headers={"authorization": f"Bearer {client.key}"})
+    assert got.content == b"hello" and "content-encoding" not in got.headers, "the chunks were the wire's, not its own"
 
 
 def test_a_body_that_is_not_what_content_md5_says_is_refused(s3: Any) -> None:
@@ -185,6 +248,56 @@ def test_an_object_over_the_limit_is_refused_and_leaves_nothing(start: Any, tmp_
     assert refused(s3.put_object, Bucket="my-bucket", Key="k", Body=b"x" * 1001) == (413, "EntityTooLarge")
 
     assert "k" not in keys_of(s3, "my-bucket")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_chunks_that_announce_more_than_the_limit_are_refused_before_they_come(start: Any) -> None:
+    client = start(max_object_bytes=1000)
+    headers = {
+        "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-decoded-content-length": "1001",
+        "authorization": f"Bearer {client.key}",
+    }  # fmt: skip
+
+    answer = client.http.put(client.url + "/s3/my-bucket/k", content=b"0\r\n\r\n", headers=headers)
+
+    assert answer.status_code == 413 and b"The object has 1001 bytes; the limit is 1000." in answer.content
+
+
+@contextmanager
+def sending(client: Any, path: str, body: bytes, more: int) -> Iterator[socket.socket]:
+    """A PUT whose body has begun, once the server asks for it; `more` bytes of it are still to come."""
+    host, port = client.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as wire:
+        wire.sendall(f"PUT {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {client.key}\r\n"
+                     f"expect: 100-continue\r\ncontent-length: {len(body) + more}\r\n\r\n".encode())  # fmt: skip
+        assert wire.recv(1000).startswith(b"HTTP/1.1 100 ")
+        wire.sendall(body)
+        yield wire
+
+
+def test_of_a_client_that_leaves_within_an_object_nothing_is_kept(start: Any, tmp_path: Path) -> None:
+    client = start(data=tmp_path)
+    s3 = s3_of(client)
+    with sending(client, "/s3/my-bucket/cut", b"half", 4):
+        assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()] == [".part"]
+
+    s3.put_object(Bucket="my-bucket", Key="whole", Body=b"whole")
+    assert refused(s3.get_object, Bucket="my-bucket", Key="cut") == (404, "NoSuchKey")
+    ended = {row["path"]: row["ended"] for row in client.journal(operation="s3.put_object")}
+    assert ended == {"/s3/my-bucket/cut": "client_left", "/s3/my-bucket/whole": "complete"}
+    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] == [b"whole"]
+
+
+def test_an_object_whose_bucket_goes_while_it_comes_is_refused(start: Any, tmp_path: Path) -> None:
+    client = start(data=tmp_path)
+    s3 = s3_of(client)
+    s3.create_bucket(Bucket="mine")
+    with sending(client, "/s3/mine/late", b"half", 4) as wire:
+        s3.delete_bucket(Bucket="mine")
+        wire.sendall(b"done")
+        answer = wire.recv(10_000)
+
+    assert answer.startswith(b"HTTP/1.1 404 ") and b"NoSuchBucket" in answer
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -340,6 +453,34 @@ def test_what_completing_an_upload_refuses(s3: Any) -> None:
     assert refused(s3.upload_part, **upload, PartNumber=10_001, Body=b"") == (400, "InvalidArgument")
 
 
+def test_a_part_that_is_put_again_takes_the_place_of_the_first(start: Any, tmp_path: Path) -> None:
+    s3 = s3_of(start(data=tmp_path))
+    upload = {"Bucket": "my-bucket", "Key": "k"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    first, second = (s3.upload_part(**upload, PartNumber=1, Body=body)["ETag"] for body in (b"first", b"second"))
+
+    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] == [b"second"]
+    stale = {"Parts": [{"PartNumber": 1, "ETag": first}]}
+    assert refused(s3.complete_multipart_upload, **upload, MultipartUpload=stale) == (400, "InvalidPart")
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": second}]})
+    assert s3.get_object(Bucket="my-bucket", Key="k")["Body"].read() == b"second"
+
+
+def test_a_bucket_takes_its_open_uploads_with_it(start: Any, tmp_path: Path) -> None:
+    s3 = s3_of(start(data=tmp_path))
+    s3.create_bucket(Bucket="mine")
+    upload = {"Bucket": "mine", "Key": "k"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    s3.upload_part(**upload, PartNumber=1, Body=b"x")
+
+    s3.delete_bucket(Bucket="mine")
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    s3.create_bucket(Bucket="mine")
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="mine")
+    assert refused(s3.list_parts, **upload) == (404, "NoSuchUpload")
+
+
 def test_an_aborted_upload_is_gone_with_its_bytes(start: Any, tmp_path: Path) -> None:
     s3 = s3_of(start(data=tmp_path))
     upload = {"Bucket": "my-bucket", "Key": "k"}
@@ -381,6 +522,8 @@ def test_a_shipped_bucket_that_was_deleted_comes_back_empty(client: Any, s3: Any
     s3.delete_objects(Bucket="my-bucket", Delete={"Objects": [{"Key": key} for key in SHIPPED]})
     s3.delete_bucket(Bucket="my-bucket")
     assert s3.list_buckets()["Buckets"] == []
+    assert refused(s3.get_object, Bucket="my-bucket", Key=SHIPPED[0]) == (404, "NoSuchBucket")
+    assert refused(s3.delete_object, Bucket="my-bucket", Key="k") == (404, "NoSuchBucket")
 
     s3.create_bucket(Bucket="my-bucket")
 
@@ -419,6 +562,37 @@ def test_a_folder_of_buckets(start: Any, tmp_path: Path) -> None:
     assert s3.get_object(Bucket="docs", Key="new.txt")["Body"].read() == b"new"
     s3.put_object(Bucket="docs", Key="a.txt", Body=b"over")
     assert (tmp_path / "buckets/docs/a.txt").read_text() == "one"
+
+
+def test_a_folder_of_buckets_is_as_it_is_now(start: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "buckets/docs"
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("one")
+    os.mkfifo(folder / "pipe")
+    s3 = s3_of(start(buckets=(tmp_path / "buckets",)))
+    before = s3.head_object(Bucket="docs", Key="a.txt")
+
+    (folder / "a.txt").write_text("another")
+    (folder / "b.txt").write_text("new")
+
+    after = s3.get_object(Bucket="docs", Key="a.txt")
+    assert after["Body"].read() == b"another" and after["ContentLength"] == 7
+    assert before["ETag"] != after["ETag"] == f'"{hashlib.md5(b"another").hexdigest()}"'
+    assert keys_of(s3, "docs") == ["a.txt", "b.txt"], "and a pipe, which nobody could read to its end, is no object"
+    (folder / "a.txt").unlink()
+    assert refused(s3.get_object, Bucket="docs", Key="a.txt") == (404, "NoSuchKey")
+    assert keys_of(s3, "docs") == ["b.txt"]
+
+
+def test_of_two_folders_of_one_name_the_first_that_was_named_counts(start: Any, tmp_path: Path) -> None:
+    for root in ("first", "second"):
+        for name in ("docs", "my-bucket"):
+            (tmp_path / root / name).mkdir(parents=True)
+            (tmp_path / root / name / f"{root}.txt").write_text(root)
+    s3 = s3_of(start(buckets=(tmp_path / "first", tmp_path / "second")))
+
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["docs", "my-bucket"]
+    assert keys_of(s3, "docs") == keys_of(s3, "my-bucket") == ["first.txt"]
 
 
 def test_a_folder_of_buckets_that_is_none() -> None:
@@ -528,6 +702,29 @@ def test_documents_with_declarations_are_refused(client: Any) -> None:
     )
 
     assert answer.status_code == 400 and b"MalformedXML" in answer.content
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<Remove><Object><Key>a</Key></Object></Remove>",
+        b"<Delete><Object><Key></Key></Object></Delete>",
+        b"<Delete><Object/></Delete>",
+        b"<Delete></Delete>",
+        b"<Delete>",
+        b"<Delete>" + b"<Object><Key>a</Key></Object>" * 1001 + b"</Delete>",
+    ],
+    ids=["another root", "an empty key", "no key", "no object", "no end", "1001 keys"],
+)
+def test_documents_that_ask_for_nothing_that_can_be_done_are_refused(client: Any, s3: Any, body: bytes) -> None:
+    s3.put_object(Bucket="my-bucket", Key="a", Body=b"x")
+
+    answer = client.http.post(
+        client.url + "/s3/my-bucket?delete", content=body, headers={"authorization": f"Bearer {client.key}"}
+    )
+
+    assert answer.status_code == 400 and b"<Code>MalformedXML</Code>" in answer.content
+    assert "a" in keys_of(s3, "my-bucket")
 
 
 def test_two_fresh_servers_list_the_shipped_bucket_alike(start: Any) -> None:

@@ -10,8 +10,11 @@ import httpx
 import pytest
 
 from mock_server import Settings, create_app
+from mock_server.base.errors import ServiceUnavailable
 from mock_server.base.ids import account_id
 from mock_server.base.settings import SettingsError
+from mock_server.engine.blobs import Blobs
+from mock_server.engine.snapshots.file import CHUNK
 
 MIB = 1024 * 1024
 NEW_YEAR = "2026-01-01T00:00:00Z"
@@ -529,6 +532,87 @@ def test_a_row_that_names_a_file_outside_reads_nothing(start, tmp_path):
     snapshot(client, "POST")
     answer = get(client, "docs", "note.txt")
     assert answer.status_code == 404 and "secret" not in answer.text
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["memory", "file"])
+def test_an_object_whose_bytes_lie_elsewhere_or_nowhere_is_not_found_and_removes_nothing(start, tmp_path, kept):
+    (tmp_path / "secret").write_text("secret")
+    client = start(data=tmp_path / "data") if kept else start()
+    put(client, "docs", "note.txt", b"hello")
+    snapshot(client, "PUT")
+    altered = lines(snapshot(client, "GET").content)
+    for name in ("../../../secret", "no_such_bytes"):
+        for line in altered:
+            if line.get("table") == "bucket_object":
+                line["row"]["pieces"] = json.dumps([[name, 6]])
+        packed = gzip.compress(b"\n".join(json.dumps(line).encode() for line in altered))
+        assert snapshot(client, "PUT", content=packed).status_code == 200
+        assert snapshot(client, "POST").status_code == 200
+
+        assert get(client, "docs", "note.txt").status_code == 404
+        assert put(client, "docs", "note.txt", b"again") == 200, "which removes the bytes that it had"
+        assert get(client, "docs", "note.txt").content == b"again"
+        assert (tmp_path / "secret").read_text() == "secret"
+
+
+def test_bytes_that_fill_a_line_to_its_end_come_back_as_they_were(start):
+    client, sizes = start(), (0, 1, CHUNK, 2 * CHUNK, 2 * CHUNK + 1)
+    for size in sizes:
+        put(client, "docs", f"of-{size}", b"x" * size)
+    assert snapshot(client, "PUT").json()["data"]["objects"] == 5
+    sent = [line["object"] for line in lines(snapshot(client, "GET").content) if "object" in line]
+    assert len(sent) == 1 + 1 + 1 + 2 + 3, "and no line is without need"
+    client.admin("POST", "/reset")
+
+    assert snapshot(client, "POST").status_code == 200
+
+    assert [get(client, "docs", f"of-{size}").content for size in sizes] == [b"x" * size for size in sizes]
+
+
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), RuntimeError("any other")])
+def test_bytes_that_cannot_be_put_in_place_leave_those_that_were(tmp_path, trouble):
+    mine, theirs = "acct_" + 24 * "0", "acct_" + 24 * "1"
+    blobs = Blobs(tmp_path, kept=True)
+    names = {}
+    for account in (mine, theirs):
+        with blobs.writer(account) as writer:
+            writer.write(b"before")
+            names[account] = blobs.keep(account, writer)
+
+    with blobs.stage() as stage, pytest.raises((ServiceUnavailable, RuntimeError)) as raised:
+        stage.add(mine, "new", b"after")
+        with blobs.replace(stage):
+            assert b"".join(blobs.read(mine, "new")) == b"after"
+            raise trouble
+
+    assert {a: b"".join(blobs.read(a, name)) for a, name in names.items()} == {mine: b"before", theirs: b"before"}
+    assert blobs.count() == (2, 12)
+    assert ("Bytes cannot be written: No space left on device." in str(raised.value)) is isinstance(trouble, OSError)
+
+
+def test_a_line_without_end_and_rows_of_tables_nobody_knows_are_refused(start):
+    client = start()
+    endless = gzip.compress(gzip.decompress(crafted()) + b"\n" + b" " * (33 * MIB))
+    unknown = crafted({"table": "no_such_table", "row": {}}, rows={"no_such_table": 1})
+
+    for content, said in ((endless, "A line of the snapshot has more than 33554432 bytes."), (unknown, "no table")):
+        answer = snapshot(client, "PUT", content=content)
+        assert answer.status_code == 400 and said in answer.json()["errors"][0]["detail"]
+    assert client.admin("GET", "/snapshots").json()["data"] == []
+
+
+def test_a_snapshot_for_which_there_is_no_room_says_what_room_there_is(start):
+    client = start(max_snapshot_bytes=3000)
+    content = crafted(
+        {"object": "1", "data": base64.b64encode(bytes(n * n * 7 % 251 for n in range(900))).decode()}, objects=1
+    )
+
+    told = [snapshot(client, "PUT", f"s{n}", whole=True, content=content) for n in range(40)]
+
+    (refused,) = {answer.status_code for answer in told} - {200}
+    assert refused == 413
+    first = next(answer for answer in told if answer.status_code == 413)
+    assert "remove another first" in first.json()["errors"][0]["detail"]
 
 
 @pytest.mark.check
