@@ -58,14 +58,12 @@ class InFlight:
 
     def claim(
         self, account: str, method: str, path: str, query: bytes, headers: Sequence[tuple[bytes, bytes]]
-    ) -> Keyed | None:
-        """The request's key, taken until `release`; None when it has none.
+    ) -> Keyed:
+        """The key of a request that has one, taken until `release`.
 
         Raises BadRequest for one that is malformed or sent twice, Conflict while another request holds it.
         """
         keys = [value for name, value in headers if name == HEADER]
-        if not keys:
-            return None
         if len(keys) > 1 or PATTERN.fullmatch(keys[0]) is None:
             raise BadRequest(
                 "The Idempotency-Key is sent once and has 1 to 255 letters, digits, hyphens and underscores.",

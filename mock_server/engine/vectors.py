@@ -43,8 +43,6 @@ class Block:
 
     def nearest(self, query: Sequence[float], most: int) -> list[Found]:
         np, filled = self._np, len(self.rows)
-        if not filled:
-            return []
         values = np.array(query, np.float32)
         telling = np.flatnonzero(values)
         near = (values[telling] @ self.data[telling, :filled].astype(np.float32)) * self.scale[:filled]
