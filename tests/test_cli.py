@@ -1,5 +1,6 @@
 """The command line against real servers: what each command prints, its JSON, its exit code, and how it complains."""
 
+import io
 import json
 import os
 import re
@@ -133,6 +134,31 @@ def test_following_goes_on_with_what_comes(mock):
     assert head.startswith("AT") and "POST" in first and "ai.retrieve_models" in second
 
 
+@pytest.mark.check
+@pytest.mark.parametrize("form", ["--json", "--curl"])
+def test_following_tells_each_once_however_many_come(mock, form):
+    env = {**os.environ, "MOCK_URL": mock.url}
+    program = "from mock_server.cli import look, main; look.MOST, look.LOOK_EVERY = 2, 0.05; main()"
+    command = [sys.executable, "-c", program, "requests", "--follow", form, "--key", mock.key]
+    told = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=ROOT) as process:
+        for n in range(8):
+            mock.chat(f"number {n}")
+            told.append(process.stdout.readline())
+        process.send_signal(2)
+        rest = process.stdout.read()
+        assert process.wait(10) == 130
+    assert rest == ""
+    bodies = [json.loads(line)["request"]["body"] if form == "--json" else shlex.split(line)[-1] for line in told]
+    assert [json.loads(body)["messages"][0]["content"] for body in bodies] == [f"number {n}" for n in range(8)]
+
+
+def test_a_request_without_a_key_is_shown_without_one(mock, run):
+    mock.http.get(mock.v2 + "/ai/models?a=b")
+    assert run("requests", "--curl").out.startswith(f"curl -sS -X GET '{mock.v2}/ai/models?a=b' -H ")
+    assert "TELNYX_API_KEY" not in run("requests", "--curl").out
+
+
 def test_state_counts_what_is_kept(mock, run):
     mock.post("/ai/conversations", {"name": "x"})
     mock.post("/ai/conversations", {"name": "y"})
@@ -160,6 +186,19 @@ def test_verify_says_yes_or_no_by_its_exit_code(mock, run):
     assert run("verify", "--check", '{"count": {"at_most": 0}}', "--json").code == 1
     wrong = run("verify", "--check", '{"count": {"perhaps": 0}}')
     assert wrong.code == 2 and "perhaps" in wrong.err
+
+
+def test_json_of_an_argument_comes_from_a_file_or_from_standard_input_too(mock, run, monkeypatch, tmp_path):
+    check = '{"match": {"operation": "chat.*"}, "count": {"exactly": 1}}'
+    (tmp_path / "check.json").write_text(check)
+    mock.chat()
+    for given in (check, f"@{tmp_path}/check.json", "-"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(check))
+        assert run("verify", "--check", given).out == "Yes.\n"
+    for given, said in (("[1]", "--check is a JSON object."), ("{", "'{' is no JSON that can be read: "),
+                        (f"@{tmp_path}/none", "no JSON that can be read: [Errno 2]")):  # fmt: skip
+        done = run("verify", "--check", given)
+        assert (done.code, done.out) == (2, "") and said in done.err and done.err.count("\n") == 1
 
 
 def test_verdict_is_on_the_account_s_client(mock, run):
@@ -203,6 +242,15 @@ def test_replies_are_added_listed_and_taken_out(mock, run, tmp_path):
     assert [r["id"] for r in run("replies", "list", "--json").json][:2] == ["sun", "moon"]
     assert "text=Sunny." in run("replies", "list").out
     assert run("replies", "remove", "sun").code == 0 and run("replies", "clear").out == "Removed: 1.\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["Sunny.", "--rule", '{"reply": {"text": "Rainy."}}']])
+def test_a_reply_is_a_text_or_a_rule(mock, run, arguments):
+    done = run("replies", "add", *arguments)
+    assert (done.code, done.out, done.err) == (2, "", "telnyx-ai-mock: give either a text or --rule.\n")
+    assert run("replies", "list", "--json").json == [] or all(
+        "Rainy." not in json.dumps(reply) for reply in run("replies", "list", "--json").json
+    )
 
 
 def test_a_scenario_is_switched_on_and_off(mock, run):
@@ -328,6 +376,19 @@ def test_the_doctor_explains_the_classic_mistakes(mock, run, monkeypatch, name, 
     assert [(f["level"], says in f["says"]) for f in found] == [(level, True)]
 
 
+def test_the_doctor_tells_what_a_key_gets(mock, run, monkeypatch):
+    monkeypatch.setenv("TELNYX_BASE_URL", mock.v2)
+    monkeypatch.setenv("TELNYX_API_KEY", "mock-fault-429")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", mock.v2 + "/ai/anthropic")
+    found = {f["name"]: f for f in run("doctor", "--json").json}
+    assert found["TELNYX_BASE_URL"]["level"] == "note"
+    assert re.match(r"GET \S+ answers 429: ", found["TELNYX_BASE_URL"]["says"])
+    assert (found["ANTHROPIC_BASE_URL"]["level"], found["ANTHROPIC_BASE_URL"]["says"]) == (
+        "ok",
+        "The mock answers there.",
+    )
+
+
 def test_the_doctor_tells_of_requests_that_went_astray(mock, run):
     mock.http.get(mock.url + "/nothing/here")
     assert "GET /nothing/here. Point the client at" in run("doctor").out
@@ -368,6 +429,13 @@ def test_wrong_usage_is_told_in_one_line(run, arguments, said):
     done = run(*arguments)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"telnyx-ai-mock: {said}") and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("group", ["clock", "replies", "snapshot"])
+def test_a_group_without_its_command_shows_what_there_is(run, group):
+    done = run(group)
+    assert (done.code, done.out) == (2, "")
+    assert f"Usage: telnyx-ai-mock {group} " in done.err and "Commands:" in done.err
 
 
 def test_every_command_has_its_help(run):
