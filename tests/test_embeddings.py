@@ -219,6 +219,66 @@ def test_new_changed_and_deleted_objects_are_picked_up(client: Client) -> None:
     assert list(files(client, "mine")) == ["a.txt", "c.txt"]
 
 
+def test_what_was_replaced_is_found_no_more_however_much_it_was(client: Client) -> None:
+    s3 = put(client, "mine", a__txt=" ".join(f"bees{n:05}" for n in range(1200)), b__txt="Owls hunt.")
+    embed(client, "mine", document_chunk_size=10, document_chunk_overlap_size=0)
+    assert len(search(client, "mine", "bees", num_of_docs=2000)) == 1000
+
+    s3.put_object(Bucket="mine", Key="a.txt", Body=b"Trains.")
+
+    for _ in range(2):
+        hits = search(client, "mine", "bees", num_of_docs=2000)
+        assert {hit["document_chunk"] for hit in hits} == {"Trains.", "Owls hunt."}
+
+
+def test_a_query_of_any_length_finds_what_it_tells_of(client: Client) -> None:
+    put(client, "mine", a__txt="Bees dance.", b__txt="Trains run on rails.")
+    embed(client, "mine")
+
+    for query in ("bees dance", "bees dance " * 300):
+        assert search(client, "mine", query)[0]["document_chunk"] == "Bees dance."
+
+
+def test_a_file_that_is_too_large_says_so_and_the_others_are_embedded(client: Client, monkeypatch: Any) -> None:
+    monkeypatch.setattr("mock_server.domains.embeddings.tracking.LARGEST", 19)
+    put(client, "mine", a__txt="Bees dance.", b__txt="Trains run on rails.")
+
+    id = embed(client, "mine")
+
+    assert task(client, id)["status"] == "partial_success"
+    assert files(client, "mine")["b.txt"]["error_reason"] == "The file has 20 bytes; at most 19 are embedded."
+
+
+def test_what_is_forgotten_while_it_is_worked_on_stays_forgotten(client: Client, monkeypatch: Any) -> None:
+    monkeypatch.setattr("mock_server.domains.embeddings.tasks.PATIENCE", 0.001)
+    put(client, "mine", a__txt="\n".join(f"Line {n} is about bees and owls." for n in range(8_000)))
+    ids = [embed(client, "mine", document_chunk_size=1000, document_chunk_overlap_size=0) for _ in range(2)]
+    assert listed(client, "?status=processing") == ids[::-1]
+
+    assert client.request("DELETE", f"{EMBEDDINGS}/buckets/mine").status_code == 200
+
+    assert client.get(f"{EMBEDDINGS}/buckets/mine").status_code == 404
+    while listed(client):
+        assert client.get(f"{EMBEDDINGS}/buckets/mine").status_code == 404
+    assert [task(client, id)["status"] for id in ids] == ["failure", "failure"]
+    put(client, "mine", a__txt="Bees dance.")
+    embed(client, "mine")
+    assert [hit["document_chunk"] for hit in search(client, "mine", "bees")] == ["Bees dance."]
+
+
+def test_a_reset_ends_what_is_worked_on(client: Client) -> None:
+    big = "\n".join(f"Line {n} is about bees and owls." for n in range(40_000))
+    for n in range(2):
+        put(client, "mine", a__txt=big if n == 0 else "Bees dance.")
+        id = embed(client, "mine", document_chunk_size=1000, document_chunk_overlap_size=0)
+        if n == 0:
+            client.admin("POST", "/reset")
+            assert client.get(f"{EMBEDDINGS}/{id}").status_code == 404
+
+    assert task(client, id)["status"] == "success"
+    assert [hit["document_chunk"] for hit in search(client, "mine", "bees")] == ["Bees dance."]
+
+
 def test_chunks_have_the_size_and_overlap_that_were_asked_for(client: Client) -> None:
     text = " ".join(f"word{n:03}" for n in range(100))
     put(client, "mine", a__txt=text)
@@ -229,6 +289,9 @@ def test_chunks_have_the_size_and_overlap_that_were_asked_for(client: Client) ->
     assert all(len(chunk) <= 100 for chunk in chunks)
     assert {word for chunk in chunks for word in chunk.split()} == set(text.split())
     assert all(one.split()[-1] >= other.split()[1] for one, other in pairwise(chunks))
+    embed(client, "mine", document_chunk_size=100)
+    halves = sorted(hit["document_chunk"] for hit in search(client, "mine", "word", num_of_docs=100))
+    assert all(one.split()[-1] >= other.split()[3] for one, other in pairwise(halves)), "half of it, unless asked for"
     embed(client, "mine", document_chunk_size=2000)
     assert [hit["document_chunk"] for hit in search(client, "mine", "word", num_of_docs=100)] == [text]
 

@@ -232,6 +232,8 @@ def test_every_problem_is_told_with_file_and_line(tmp_path):
     }  # fmt: skip
     assert {place for place in expected if expected[place] not in told.get(place, "")} == set(), told
     assert len(told) == len(expected)
+    (tmp_path / "embedding_models.yaml").write_text("models: []\n")
+    assert "expected a list of models" in {problem.message for problem in check(tmp_path)}
 
 
 def test_a_json_file_is_read_as_json_and_what_is_wrong_is_told_with_its_line(start, tmp_path):

@@ -16,6 +16,7 @@ import speech
 import telnyx
 from conftest import Client
 
+from mock_server.domains.summarize.extract import summarize as summary
 from mock_server.engine.loaders import Unreadable, load_text
 from mock_server.engine.worker import Worker
 
@@ -117,6 +118,21 @@ def test_small_files_of_each_type(client: Client, name: str, data: bytes, summar
     put(client, name, data)
 
     assert summarize(client, name) == summary
+
+
+def test_lines_that_were_broken_for_their_length_are_one_sentence_and_a_blank_line_ends_it() -> None:
+    long = "A line of more than fifty characters that goes on"
+    text = f"{long} and on\nwith its end.\n{long} to a blank line\n\nShort.  \n\n{long} to the end of all"
+
+    assert summary([text], False) == f"{long} and on with its end. {long} to a blank line {long} to the end of all"
+    assert summary(["One.\n\n  \nTwo."], True) == "One.\nTwo."
+    assert summary(["One.  Two! ", "   ", ""], False) == "One. Two!"
+
+
+def test_of_a_long_document_the_beginning_is_considered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mock_server.domains.summarize.extract.MOST_TEXT", 12)
+
+    assert summary(["First.", "Second sentence.", "Third."], False) == "First. Second"
 
 
 def test_a_system_prompt_and_a_file_name_choose_a_reply(start: Any, tmp_path: Path) -> None:

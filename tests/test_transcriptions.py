@@ -21,6 +21,7 @@ import openai
 import pytest
 import telnyx
 
+from mock_server.domains.audio.wire import config
 from tests.speech import FORMATS, decoded, needs_espeak, needs_sox, resampled, speak, texts, transcribe, wav
 from tests.test_brief_curls import pytestmark as needs_curl
 from tests.test_brief_curls import run
@@ -164,6 +165,28 @@ def test_a_broken_transcript_file_is_refused_at_the_start(start, tmp_path, text)
 )
 def test_what_each_model_tells(client, form, keys):
     assert set(transcribe(client, SILENCE, **form)) == keys
+
+
+def test_model_config_is_read_in_whichever_way_a_client_writes_it():
+    brackets = [
+        ("keywords[]", "a"),
+        ("keywords[]", "5"),
+        ("smart", "True"),
+        ("n", " 7 "),
+        ("x", "1.5"),
+        ("y", "9" * 30),
+    ]
+    form = [
+        ("model_config", " "),
+        *((f"model_config[{k.removesuffix('[]')}]{'[]' * k.endswith('[]')}", v) for k, v in brackets),
+    ]
+
+    assert config([*form, ("language", "en"), ("model_config[file]", object())]) == {
+        "keywords": ["a", 5], "smart": True, "n": 7, "x": "1.5", "y": "9" * 30,
+    }  # fmt: skip
+    assert config([("model_config[a]", "no"), ("model_config[a][]", "late")]) == {"a": "no"}
+    for text in ('{"a": {"b": [true, null]}}', "{'a': {'b': [True, None]}}"):
+        assert config([("model_config", text)]) == {"a": {"b": [True, None]}}
 
 
 def test_segments_and_words_share_the_time(client):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from urllib.parse import unquote
 
 import httpx
 import mutagen
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 import telnyx
 
+from mock_server.audio import payload
 from tests.speech import speak, transcribe
 from tests.test_brief_curls import pytestmark as needs_curl
 from tests.test_brief_curls import run
@@ -101,6 +103,8 @@ def test_content_type_by_provider_and_format(client, body, content_type, magic):
             "8000 only",
         ),
         ({"voice": "telnyx.Bayan.Ahmed", "telnyx": {"sampling_rate": 24000}}, "response_format pcm only"),
+        ({"voice": "telnyx.Sukhan.a", "telnyx": {"response_format": "wav"}}, "supported are mp3, linear16."),
+        ({"voice": "soniox.a", "voice_settings": {"sample_rate": 8000}}, "mp3 does not take a sample_rate of 8000."),
     ],
 )
 def test_what_a_provider_does_not_make_is_90103(client, body, detail):
@@ -135,9 +139,63 @@ def test_live_asks_for_text_and_voice(start):
     live = start(profile="live")
 
     assert live.post(SPEECH).json() == {"errors": {"text": ["can't be blank"]}}
+    assert live.post(SPEECH, {"voice": "Telnyx.Natural.armon"}).json() == {"errors": {"text": ["can't be blank"]}}
     assert list(live.post(SPEECH, {"text": "hi"}).json()["errors"]) == ["provider"]
     assert list(live.post(SPEECH, {"text": "hi", "provider": "Telnyx"}).json()["errors"]) == ["provider"]
     assert live.post(SPEECH, {"text": "hi", "voice": "Telnyx.Natural.armon"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"voice": "nobody.here"},
+        {"provider": "nobody"},
+        {"voice": "nobody.here", "provider": "aws"},
+        {"telnyx": {"response_format": "aac", "sampling_rate": 12345}},
+        {"text": "x" * 5001},
+    ],
+)
+def test_stub_speaks_as_well_as_it_can(start, body):
+    answer = start(profile="stub").post(SPEECH, {"text": "Hi.", **body}, headers={"accept": "*/*"})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/mpeg")
+    said = payload.marked(answer.content)
+    assert said == ["x" * 5000 if "text" in body else "Hi."]
+
+
+def test_what_openai_s_speech_cannot_be_is_refused_but_by_stub(client, start):
+    body = {"model": "tts-1", "input": "Hi.", "voice": "alloy", "response_format": "aac"}
+
+    refused = client.post("/audio/speech", body)
+
+    assert refused.status_code == 400 and "Format 'aac' is not supported." in refused.text
+    assert start(profile="stub").post("/audio/speech", body).headers["content-type"] == "audio/mpeg"
+
+
+def test_only_the_newest_that_was_said_is_known(client, monkeypatch):
+    monkeypatch.setattr("mock_server.domains.text_to_speech.service.KEPT", 2)
+    body = {"voice": "Telnyx.NaturalHD.astra", "output_type": "audio_id"}
+    urls = [client.post(SPEECH, {**body, "text": f"Number {n}."}).json()["audio_url"] for n in range(3)]
+
+    found = [httpx.get(url, headers={"authorization": f"Bearer {client.key}"}) for url in urls]
+
+    assert [answer.status_code for answer in found] == [404, 200, 200]
+    assert transcribe(client, found[2].content, "a.mp3") == {"text": "Number 2."}
+
+
+def test_what_was_said_can_be_listened_to_by_its_account(client):
+    client.post(SPEECH, {"text": "Grüße.", "telnyx": {"response_format": "mulaw", "sampling_rate": 8000}})
+    [id] = client.journal(operation="text_to_speech.generate_speech")[0]["spoken"]
+
+    heard = client.admin("GET", f"/syntheses/{id}")
+    unnamed = client.http.get(f"{client.url}/_mock/syntheses/{id}")
+    unknown = client.admin("GET", "/syntheses/none")
+    other = client.as_key(client.key + "-other").admin("GET", f"/syntheses/{id}")
+
+    assert (heard.headers["content-type"], heard.headers["x-spoken-format"]) == ("audio/wav", "mulaw")
+    assert payload.marked(heard.content) == ["Grüße."] == [unquote(heard.headers["x-spoken-text"])]
+    assert unnamed.status_code == 401 and "name it by its key or in x-mock-account" in unnamed.text
+    assert unknown.status_code == other.status_code == 404 and "Nothing is known that was said" in unknown.text
 
 
 def test_stub_answers_json_to_who_accepts_nothing_else(start):
