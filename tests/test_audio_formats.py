@@ -211,6 +211,15 @@ def test_boxes_of_an_mp4_may_have_long_sizes_and_the_last_one_none() -> None:
     assert containers.seconds(box(b"ftyp", b"M4A ") + long + last) == 7.25
 
 
+def test_an_mp4_that_does_not_know_its_length_has_that_of_its_fragments_or_none() -> None:
+    mehd = box(b"mehd", bytes(4) + (48_000 * 7).to_bytes(4, "big"))
+
+    for version, width in ((b"\0", 4), (b"\1", 8)):
+        mvhd = box(b"mvhd", version + bytes(3 + 2 * width) + (48_000).to_bytes(4, "big") + b"\xff" * width + bytes(80))
+        assert containers.seconds(box(b"ftyp", b"iso5") + box(b"moov", mvhd)) is None
+        assert containers.seconds(box(b"ftyp", b"iso5") + box(b"moov", mvhd + box(b"mvex", mehd))) == 7
+
+
 @pytest.mark.parametrize(
     "rest",
     [

@@ -45,6 +45,8 @@ def _mp4(data: Any) -> float | None:
                 place, width = (at + 20, 8) if long else (at + 12, 4)
                 scale = int.from_bytes(data[place : place + 4], "big")
                 duration = int.from_bytes(data[place + 4 : place + 4 + width], "big")
+                if duration == (1 << 8 * width) - 1:  # it was not known when this was written
+                    duration = 0
             elif inner == b"mvex" and not duration:
                 for last, at_mehd, _ in _boxes(data, at, stop):
                     if last == b"mehd":
