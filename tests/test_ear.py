@@ -243,6 +243,13 @@ def test_what_cannot_be_decoded_has_a_length(encoding, audio, seconds):
     assert [event.text for event in events if isinstance(event, Spoken)] == [None]
 
 
+def test_of_an_ogg_packet_nothing_is_told_until_its_last_page():
+    decoder = compressed.Ogg()
+
+    assert decoder.feed(page(SPEEX, 0, 2) + page(bytes(3000), -1) * 3, False) == []
+    assert decoder.feed(page(bytes(1000), 32_000), True) == [Opaque(2.0)]
+
+
 def test_a_flac_whose_end_is_damaged_is_heard_up_to_there():
     audio = bytearray(speak(ASTRA[4], Format("flac", 24000)))
     whole, rate = compressed.decode(bytes(audio))
