@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 
 from mock_server.base.ids import Ids
 from mock_server.base.schema import SchemaError, instance
+from mock_server.base.schema.checking import fits
+from mock_server.base.schema.document import Document
+from mock_server.base.schema.scalars import numbers
 
 CORPUS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "data" / "schemas.yaml").read_text(encoding="utf-8"))
 # Every format that the tests know to check is checked: see the extra `test`.
@@ -70,6 +73,23 @@ IMPOSSIBLE: dict[str, Any] = {
     "itself without end": {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]},
     "one of the same": {"oneOf": [{"type": "integer"}, {"type": "integer"}]},
     "not anything": {"not": {}},
+    "of no type": {"not": {"type": ["string", "integer", "number", "boolean", "object", "array", "null"]}},
+    "no length at all": {"not": {"minLength": 0}},
+    "one number twice": {
+        "type": "array",
+        "items": {"type": "number", "minimum": 1, "maximum": 1},
+        "minItems": 2,
+        "uniqueItems": True,
+    },
+    "one text twice": {
+        "type": "array",
+        "items": {"type": "string", "maxLength": 0},
+        "minItems": 2,
+        "uniqueItems": True,
+    },
+    "a date of any length": {"type": "string", "format": "date", "minLength": 11},
+    "more names than there are": {"type": "object", "propertyNames": {"enum": ["a", "b"]}, "minProperties": 3},
+    "closed and not empty": {"type": "object", "additionalProperties": False, "minProperties": 1},
 }
 SENSELESS: dict[str, tuple[Any, str]] = {
     "type": ({"properties": {"a": {"type": "strin"}}}, "#/properties/a/type is not one of"),
@@ -85,6 +105,13 @@ SENSELESS: dict[str, tuple[Any, str]] = {
     "pattern": ({"type": "string", "pattern": "["}, "cannot be read"),
     "reference to nothing": ({"$ref": "#/$defs/a"}, "points to nothing"),
     "reference elsewhere": ({"$ref": "https://example.com/a.json"}, "points outside of it"),
+    "anchor of nothing": ({"$ref": "#a"}, "$ref '#a' points to nothing"),
+    "what is referred to": (
+        {"$ref": "#/components/a", "components": {"a": {"type": "strin"}}},
+        "#/components/a/type is not one of",
+    ),
+    "unique": ({"uniqueItems": "yes"}, "#/uniqueItems is not true or false"),
+    "names that need names": ({"dependentRequired": {"a": "b"}}, "#/dependentRequired is not an object of lists"),
     "reference to a number": ({"minimum": 3, "$ref": "#/minimum"}, "points to what is no schema"),
 }
 # Schemas that would take hours, or all memory, of one who tried.
@@ -162,6 +189,60 @@ def test_without_a_draw_it_is_the_first_of_everything() -> None:
     }
 
     assert instance(schema) == {"a": 3, "b": "b", "c": 1, "d": 9}
+
+
+# Keywords, each of which speaks of values of one type and says nothing of others.
+SPEAKING: list[dict[str, Any]] = [
+    {"multipleOf": 2}, {"multipleOf": 0.5}, {"minimum": 3}, {"exclusiveMaximum": 3}, {"minLength": 2}, {"maxLength": 1},
+    {"pattern": "^a"}, {"uniqueItems": True}, {"uniqueItems": False}, {"contains": {"type": "integer"}},
+    {"contains": {"type": "integer"}, "minContains": 2}, {"contains": {"type": "integer"}, "maxContains": 1},
+    {"prefixItems": [{"type": "string"}]}, {"items": {"type": "integer"}}, {"minItems": 2}, {"maxProperties": 1},
+    {"required": ["a"]}, {"properties": {"a": {"type": "integer"}}}, {"patternProperties": {"^a": {"type": "integer"}}},
+    {"additionalProperties": False}, {"propertyNames": {"maxLength": 1}}, {"dependentRequired": {"a": ["b"]}},
+    {"dependentSchemas": {"a": {"required": ["b"]}}}, {"unevaluatedProperties": False}, {"unevaluatedItems": False},
+    {"unevaluatedItems": False, "allOf": [True, {"prefixItems": [True]}]},
+    {"unevaluatedItems": False, "contains": {"type": "string"}},
+    {"unevaluatedItems": False, "anyOf": [{"unevaluatedItems": {"type": "integer"}}, {"items": {"type": "string"}}]},
+    {"unevaluatedItems": False, "dependentSchemas": {"a": {"items": True}}},
+    {"unevaluatedProperties": False, "dependentSchemas": {"a": {"properties": {"a": True}}}},
+    {"unevaluatedProperties": False, "if": {"properties": {"a": {"const": 1}}}, "else": {"additionalProperties": True}},
+]  # fmt: skip
+VALUES: list[Any] = [
+    None, True, 0, 1, 2.0, 3.25, -4, 1e300, "", "a", "ab", [], [1], ["a"], [1, 1.0], [1, True], ["a", 1, 2], {}, {"a": 1},
+    {"a": "x"}, {"b": 2}, {"a": 1, "b": None}, {"ab": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", SPEAKING, ids=json.dumps)
+def test_whether_a_value_fits_is_what_the_standard_says(schema: Any) -> None:
+    standard = jsonschema.Draft202012Validator(schema)
+
+    for value in VALUES:
+        assert fits(Document(schema), value, schema) == standard.is_valid(value), value
+
+
+@pytest.mark.parametrize("draw", [None, 0.5, 0.999])
+def test_a_bound_is_among_the_numbers_unless_it_is_excluded(draw: float | None) -> None:
+    def between(**bounds: float) -> list[float]:
+        return list(numbers([bounds], False, draw, 0))
+
+    closed, opened = between(minimum=0, maximum=100), between(exclusiveMinimum=0, exclusiveMaximum=100)
+
+    assert {0, 100} <= set(closed) and min(closed) >= 0 and max(closed) <= 100
+    assert min(opened) > 0 and max(opened) < 100
+    unbounded = between(minimum=7)
+    assert min(unbounded) >= 7 and len(set(unbounded)) > 2000, "there is no end to them soon"
+    assert len(set(between(minimum=7, maximum=7))) == 1
+
+
+def test_of_a_long_range_the_last_number_is_tried_too() -> None:
+    taken = [{"const": n} for n in range(2001, 4001)]  # those which come first where 2000 items are there already
+    schema = {
+        "type": "array", "prefixItems": taken, "items": {"type": "integer", "minimum": 1, "maximum": 5000},
+        "minItems": 2001, "uniqueItems": True,
+    }  # fmt: skip
+
+    assert instance(schema)[-1] == 5000
 
 
 WORDS = [

@@ -199,7 +199,8 @@ def _in_force(document: Document, value: Any, schema: dict[str, Any]) -> Sequenc
     inner = [document.target(schema, word) for word in ("$ref", "$dynamicRef") if word in schema]
     inner += schema.get("allOf", ())
     inner += [b for word in ("anyOf", "oneOf") for b in schema.get(word, ()) if fits(document, value, b)]
-    inner += [inner for name, inner in schema.get("dependentSchemas", {}).items() if name in value]
+    if isinstance(value, dict):
+        inner += [inner for name, inner in schema.get("dependentSchemas", {}).items() if name in value]
     if "if" in schema:
         holds = fits(document, value, schema["if"])
         inner += [schema["if"], schema.get("then", True)] if holds else [schema.get("else", True)]

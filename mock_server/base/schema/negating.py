@@ -63,8 +63,10 @@ def _of_word(document: Document, word: str, schema: dict[str, Any]) -> Iterator[
         if "prefixItems" not in schema:
             yield ({"type": "array", "contains": {"not": asked}},)
     elif word == "contains":
-        if schema.get("minContains", 1) == 1:
+        if schema.get("minContains", 1) > 0:
             yield ({"type": "array", "items": {"not": asked}},)
+        if "maxContains" in schema:
+            yield ({"type": "array", "contains": asked, "minContains": schema["maxContains"] + 1},)
     elif word == "allOf":
         yield from (({"not": inner},) for inner in asked)
     elif word == "anyOf":
