@@ -1,6 +1,8 @@
 """What faults do to HTTP answers, as real clients see it: the OpenAI SDK, httpx, curl, a bare socket."""
 
+import asyncio
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +19,7 @@ import openai
 import pytest
 import telnyx
 
-from mock_server import LocalServer, Settings
+from mock_server import LocalServer, Settings, create_app
 from tests.waiting import tries
 
 HI = [{"role": "user", "content": "hi"}]
@@ -247,6 +249,30 @@ def test_every_chunk_twice(client):
     assert once > 3 and twice == 2 * once
 
 
+def test_a_chunk_that_comes_twice_is_cut_where_the_cut_says(client):
+    once = len(client.chat().content)
+    for size in (5, once + 5):
+        framed = raw(client, f"duplicate;cut={size} bytes").split(b"\r\n\r\n", 1)[1]
+        body = b"".join(re.split(rb"(?:^|\r\n)[0-9a-f]+\r\n", framed)).removesuffix(b"\r\n")
+        assert len(body) == size and body[once:] == body[: size - once if size > once else 0]
+
+
+def test_an_application_that_no_server_runs_breaks_its_answers_too():
+    app = create_app(Settings())
+
+    async def chat() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost/v2") as http:
+            headers = {"authorization": "Bearer k", "x-mock-fault": "malformed"}
+            answer = await http.post("/ai/chat/completions", json={"messages": HI}, headers=headers)
+        await app.world.close()
+        return answer
+
+    answer = asyncio.run(chat())
+    assert answer.status_code == 200 and "content-length" not in answer.headers
+    with pytest.raises(json.JSONDecodeError):
+        answer.json()
+
+
 def test_another_content_type_and_headers(client):
     rule = {"effect": {"headers": {"Content-Type": "text/html", "retry-after": 3, "cache-control": None, "x-y": "z"}}}
     client.admin("POST", "/faults", json=rule).raise_for_status()
@@ -265,12 +291,13 @@ def test_an_answer_comes_late_by_the_accounts_clock(client, fault):
     assert answer.headers["x-mock-fault"] == "header" and 5 <= moved <= 60
 
 
-def test_a_client_that_leaves_ends_a_delay(client):
+@pytest.mark.parametrize(("fault", "status"), [("delay=5", 0), ("chunk-delay=5", 200), ("cut=5 seconds", 200)])
+def test_a_client_that_leaves_ends_a_delay(client, fault, status):
     client.admin("POST", "/clock", json={"freeze": True})
     with pytest.raises(openai.APITimeoutError):
-        ask(client, "delay=5", timeout=0.2)
+        ask(client, fault, timeout=0.2)
     entry = next(found[0] for _ in tries() if (found := client.journal()))
-    assert (entry["status"], entry["ended"]) == (0, "client_left")
+    assert (entry["status"], entry["ended"]) == (status, "client_left")
 
 
 def test_each_chunk_comes_late(client):

@@ -112,6 +112,10 @@ def test_changes_are_noticed_without_being_asked(tmp_path, capsys):
     seconds[0] += 1.1
     faults.look_at_files()
     later = [armed.id for armed in faults.rules]
+    before = faults.rules
+    seconds[0] += 1.1
+    faults.look_at_files()
+    assert faults.rules is before, "a file that is as it was is not read again"
     path.write_text("- {effect: }")
     seconds[0] += 1.1
     faults.look_at_files()

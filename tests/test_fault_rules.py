@@ -69,14 +69,43 @@ BODIES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ({"body": {"my_own_field": "x"}}, {"my_own_field": "x"}, {"my_own_field": {"x": 1}}),
     ({"body": {"mine.0.deep": None}}, {"mine": [{"deep": None}]}, {"mine": []}),
     ({"body": {"messages.10.role": "user"}}, said(*"abcde", "f"), {}),
+    ({"user_text": "hi"}, {"messages": [*HI["messages"], {"role": "assistant", "content": "Hello."}]}, said("a")),
+    ({"user_text": "hi"}, {}, {"messages": [{"role": "system", "content": "hi"}]}),
+    ({"body": {"messages.*.role": "user"}}, {}, {"messages": [{"role": "system", "content": "x"}]}),
+    ({"body": {"messages.0.content": {"contains": "type"}}}, said("a type"), PARTS),
+    ({"body": {"messages.first.role": {"regex": "."}, "model": "m"}}, None, {"model": "m"}),
 ]
 
 
 @pytest.mark.parametrize(("match", "hit", "miss"), BODIES, ids=[json.dumps(match) for match, *_ in BODIES])
 def test_a_body_decides(client, match, hit, miss):
     rule(client, match=match)
-    assert (chat(client, hit), chat(client, miss)) == (503, 200)
+    assert hit is None or chat(client, hit) == 503
+    assert chat(client, miss) == 200
     assert client.get("/ai/models").status_code == 200
+
+
+def test_the_first_of_several_rules_whose_body_fits_fires(client):
+    for status, match in (
+        (500, {"user_text": "a"}), (501, {"user_text": "b"}), (502, {"body": {"x.y": 1}}), (503, {"body": {"x.z": 1}}),
+    ):  # fmt: skip
+        rule(client, status, match=match)
+    asked = ({}, said("a"), said("b"), {"x": {"z": 1}}, {"x": {"y": 1, "z": 1}})
+    assert [chat(client, body) for body in asked] == [200, 500, 501, 503, 502]
+
+
+def test_a_model_is_looked_up_where_the_operation_does_not_know_of_one(client):
+    rule(client, match={"model": "openai/*"})
+    named, other = ({"name": "a", "model": model} for model in ("openai/gpt-4o", "m"))
+    found = [client.post("/ai/conversations", body).status_code for body in (named, other, {"name": "a"})]
+    assert found == [503, 200, 200]
+
+
+def test_a_path_with_an_id_is_matched_as_it_was_sent(client):
+    one, other = (client.post("/ai/conversations", {}).json()["id"] for _ in range(2))
+    rule(client, match={"path": f"/v2/ai/conversations/{one[:-1]}*", "method": "GET"})
+    found = [client.get(f"/ai/conversations/{id}").status_code for id in (one, other)]
+    assert found == [503, 200 if one[:-1] != other[:-1] else 503]
 
 
 INPUTS: list[Any] = [
@@ -146,6 +175,22 @@ def test_sockets_are_matched_by_query_and_kind(client):
     assert denied.value.response.status_code == 503
 
 
+def test_a_socket_has_a_model_in_its_query_and_no_text(client):
+    rule(client, 500, match={"user_text": {"regex": "."}})
+    rule(client, 500, match={"stream": False})
+    rule(client, 503, match={"model": "deepgram/*"})
+    url = (
+        client.v2.replace("http", "ws") + "/speech-to-text/transcription?transcription_engine=Deepgram&input_format=wav"
+    )
+    headers = {"authorization": f"Bearer {client.key}"}
+    with pytest.raises(InvalidStatus) as denied:
+        connect(url + "&model=deepgram/nova-3", additional_headers=headers, proxy=None)
+    for other in ("", "&model=nova-3"):
+        with connect(url + other, additional_headers=headers, proxy=None) as opened:
+            assert "x-mock-fault" not in opened.response.headers
+    assert denied.value.response.status_code == 503
+
+
 def test_a_form_is_matched_by_its_fields(client):
     rule(client, match={"body": {"model": {"contains": "whisper"}}})
     files = {"file": ("a.wav", b"RIFF")}
@@ -186,6 +231,8 @@ def test_a_hostile_expression_does_not_hold_the_server(client):
         ({"after": 0, "every": 1}, "xxxxxxxx"),
         ({"probability": 0}, "........"),
         ({"probability": 1}, "xxxxxxxx"),
+        ({"between": {"from": "2000-01-01", "until": None}}, "xxxxxxxx"),
+        ({"between": {"from": None, "until": "2000-01-01"}}, "........"),
     ],
     ids=str,
 )
@@ -371,6 +418,37 @@ def test_headers_that_are_never_the_same_do_not_fill_the_memory(start, monkeypat
         one.get("/ai/models", headers={"x-mock-fault": f"503;times=1;retry-after={n}"}).status_code for n in range(9)
     ]
     assert found == [503] * 9
+
+
+def test_more_accounts_than_are_kept_sorted_still_have_their_rules(start, monkeypatch):
+    monkeypatch.setattr("mock_server.engine.faults.table.MOST_SHELVES", 2)
+    one = start()
+    others = [one.as_key(f"key-{n}") for n in range(5)]
+    rule(others[0], 500)
+    one.http.post(one.url + "/_mock/faults", json={"effect": 503, "times": 1}).raise_for_status()
+    found = [[statuses(other, 1)[0] for other in others] for _ in range(2)]
+    assert found == [[500, 503, 503, 503, 503], [500, 200, 200, 200, 200]]
+
+
+def test_a_webhook_fails_by_rules_for_webhooks_of_its_event_alone(client):
+    from tests.receiver import receiver
+    from tests.test_webhooks import attempts, complete, grouped, insight, talk
+
+    client.admin("POST", "/clock", json={"freeze": True})
+    rule(client, 500, match={"operation": "ai.*"})
+    rule(client, 501, match={"kind": "webhook", "event": "fine_tuning*"})
+    rule(client, 502, match={"kind": "webhook", "url": "https://*"})
+    last = rule(client, 503, match={"kind": "webhook"}, times=1)
+    with receiver() as site:
+        grouped(client, insight(client), webhook=site.url)
+        complete(client, talk(client, "Hello"))
+        attempts(client)
+        client.admin("POST", "/clock", json={"advance": 16})
+        found = attempts(client)
+    assert [(a["outcome"], a["status"], a["fault"]) for a in found] == [
+        ("retrying", 503, last),
+        ("delivered", 200, None),
+    ]
 
 
 def test_webhooks_fail_by_rule(client):

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
 from typing import Any
 
@@ -214,6 +214,33 @@ def test_frames_twice_and_a_frame_that_ends_in_the_middle(client):
 def test_a_socket_that_is_slow_by_the_accounts_clock(client, fault):
     (frames, code, _), moved = while_time_passes(client, lambda: heard(client.as_key(client.key), fault))
     assert (len(frames), code) == (WHOLE, 1000) and moved >= (3 if "chunk" not in fault else WHOLE - 1)
+
+
+@pytest.mark.check
+def test_what_a_client_says_while_a_frame_waits_is_not_lost_however_much_it_is(client):
+    client.admin("POST", "/clock", json={"freeze": True})
+    said = [*TALK, *({"text": f"{n} "} for n in range(400)), {"text": ""}]
+    frames: list[Any] = []
+    with opened(client, "chunk-delay=0.01") as wire:
+        for message in said:
+            wire.send(json.dumps(message))
+        assert wire.ping().wait(10), "all of it has come"
+        with pytest.raises(ConnectionClosed):
+            while True:
+                client.admin("POST", "/clock", json={"advance": 0.01})
+                with suppress(TimeoutError):
+                    frames.append(json.loads(wire.recv(timeout=0)))
+    assert frames[-1]["type"] == "final"
+    assert entry(client)["frames"]["received"]["count"] == len(said)
+
+
+def test_an_error_frame_of_transcription_is_worded_as_that_operation_words_its_own(client):
+    path = "/speech-to-text/transcription?transcription_engine=Telnyx&input_format=wav"
+    with opened(client, "error-frame=Out of luck", path) as wire:
+        frame = json.loads(wire.recv(timeout=10))
+    assert frame == {
+        "type": "error", "errors": [{"code": "10007", "title": "Unexpected error", "detail": "Out of luck"}],
+    }  # fmt: skip
 
 
 def test_a_client_that_leaves_ends_a_frozen_delay_between_frames(client):

@@ -386,6 +386,7 @@ MALFORMED: list[tuple[Any, int, str]] = [
     ({"effect": {"delay": [3, 1]}}, 422, "the least of it first"),
     ({"effect": {"delay": True}}, 422, "a wait is"),
     ({"effect": {"headers": {"content-length": "1"}}}, 422, "not for a rule"),
+    ({"effect": {"headers": {f"x-{n}": "1" for n in range(51)}}}, 422, "50 are the most"),
     ({"effect": {"headers": {"a": "b\r\nc: d"}}}, 422, "header can carry"),
     ({"effect": {"headers": {"a b": "c"}}}, 422, "no name of a header"),
     ({"effect": {"headers": {"sec-websocket-accept": "x"}}}, 422, "not for a rule"),
@@ -409,6 +410,8 @@ MALFORMED: list[tuple[Any, int, str]] = [
     ({"effect": {"status": 500}, "match": {"event": "*"}}, 422, "kind webhook"),
     ({"effect": {"close": 1011}, "match": {"kind": "http"}}, 422, "kind of exchange"),
     ({"effect": {"cut": "1 frame"}, "match": {"kind": "socket", "stream": True}}, 422, "no body"),
+    ({"effect": {"close": 1011}, "match": {"user_text": "hi"}}, 422, "no body to match"),
+    ({"effect": {"status": 500}, "between": {"from": 5}}, 422, "an instant is written in ISO 8601"),
     ({"effect": {"status": 429, "timeout": 5}}, 422, "status or timeout, not both"),
     ({"effect": {"timeout": -1}}, 422, "timeout"),
     ({"effect": {"status": 429, "retry_after": "soon"}}, 422, "retry_after"),
@@ -429,6 +432,29 @@ def test_a_malformed_rule_is_refused_with_what_is_wrong(client, body, status, wo
     answer = client.admin("POST", "/faults", json=body)
     assert answer.status_code == status and word in answer.text
     assert statuses(client, 1) == [200]
+
+
+def test_a_body_that_a_rule_gives_has_a_bound(client):
+    most = 1024 * 1024
+    refused = client.admin("POST", "/faults", json={"effect": {"status": 500, "body": "x" * (most + 1)}})
+    assert refused.status_code == 422 and "the body is too long" in refused.text
+    rule(client, {"status": 500, "body": "x" * most})
+    assert client.get("/ai/models").text == "x" * most
+
+
+def test_a_header_has_so_many_effects_at_most(client):
+    many = faulty(client, ",".join(["429"] * 101)).json()["errors"][0]["detail"]
+    assert "100 effects are the most" in many
+    assert statuses(client, 2, **{"x-mock-fault": ",".join(["429"] + ["fine"] * 99)}) == [429, 200]
+
+
+def test_a_magic_key_with_a_status_that_no_handshake_has_is_for_requests_alone(client):
+    failing = client.as_key(f"mock-fault-499-{client.key}")
+    headers = {"authorization": f"Bearer {failing.key}"}
+    url = client.v2.replace("http", "ws") + SOCKETS[1] + "?voice=Telnyx.NaturalHD.astra"
+    with connect(url, additional_headers=headers, proxy=None) as opened:
+        assert "x-mock-fault" not in opened.response.headers
+    assert statuses(failing, 1) == [499]
 
 
 def test_a_rule_that_is_no_json_is_400(client):

@@ -39,8 +39,6 @@ class Moment(BaseModel):
 
 
 def _moment(value: Any) -> Any:
-    if isinstance(value, Moment):
-        return value
     if isinstance(value, str) and value.strip().lower() == "headers":
         return Moment(unit="headers")
     found = MOMENT.fullmatch(value) if isinstance(value, str) else None

@@ -1,7 +1,6 @@
 """Whether an exchange is what a rule is for: first what its operation says, then its head, then its body."""
 
 from collections.abc import Iterator, Sequence
-from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -116,7 +115,7 @@ class Body:
         if isinstance(self._parsed, BaseModel):  # as most are: without a walk
             found, value = _field(self._parsed, name)
             if found:
-                return value.value if isinstance(value, Enum) else value
+                return value
         return next(iter(self.values([name])), None)
 
     def fits(self, match: Match) -> bool:
@@ -142,8 +141,6 @@ def has_field(body: Any, name: str) -> bool:
 
 def values_at(value: Any, path: list[str]) -> Iterator[Any]:
     """The values at a dotted path of a body: names of fields, indexes of lists, `*` for any item."""
-    if isinstance(value, Enum):
-        value = value.value
     if not path:
         yield value
         return

@@ -28,10 +28,8 @@ def tightened(document: Schema) -> Schema:
     """A schema in which rules occur, with what holds between their fields."""
     models = {**document.get("$defs", {}), document.get("title"): document}
     for name, more in (("Rule", _rule()), ("Effect", _effect()), ("Condition", {"minProperties": 1})):
-        if name in models:
-            models[name].update(more)
-    if "Effect" in models:
-        _parts(models["Effect"]["properties"])
+        models[name].update(more)
+    _parts(models["Effect"]["properties"])
     return document
 
 
