@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from mock_server import LocalServer, Settings
+from mock_server.base.settings import SettingsError
 from mock_server.cli import main
 
 READY = re.compile(r"Telnyx AI mock ready at (http://\S+)/v2\n")
@@ -188,6 +189,10 @@ BAD = [
     (("--tokens-per-second", "1e-320"), "--tokens-per-second is at least 0.001"),
     (("--tokens-per-second", "nan"), "--tokens-per-second is at least 0.001"),
     (("--max-json-bytes", "0"), "--max-json-bytes is at least 1"),
+    (("--insights-after", "0"), "--insights-after is a number of seconds above 0"),
+    (("--transcription-idle", "0"), "--transcription-idle is a number of seconds above 0, at most a day"),
+    (("--transcription-idle", "86401"), "--transcription-idle is a number of seconds above 0, at most a day"),
+    (("--replay-pace", "0"), "--replay-pace is a number from 0.000001 to 1000000"),
     (("--max-upload-bytes", "-5"), "--max-upload-bytes is at least 1"),
     (("--fixtures", "{tmp}/nowhere"), "is not a folder"),
     (("--data", "{tmp}/file"), "is not a folder"),
@@ -257,6 +262,29 @@ def test_a_setting_that_cannot_be_is_refused_in_one_sentence(arguments, sentence
     assert complaint.startswith("telnyx-ai-mock: ")
     assert complaint.count("\n") == 1
     assert sentence in complaint
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"profile": "perfect"}, "--profile is one of spec, live and stub, not 'perfect'."),
+        ({"log_format": "xml"}, "--log-format is one of auto, text, json and none, not 'xml'."),
+    ],
+    ids=str,
+)
+def test_a_setting_that_a_test_gives_is_looked_at_as_the_command_line_s_are(settings, sentence):
+    with pytest.raises(SettingsError) as refused:
+        Settings(**settings)
+
+    assert str(refused.value) == sentence
+
+
+def test_workers_need_a_system_that_can_fork(monkeypatch):
+    monkeypatch.delattr(os, "fork")
+
+    with pytest.raises(SettingsError, match="--workers needs a system that can fork a process"):
+        Settings(workers=2)
+    assert Settings(workers=1).workers == 1
 
 
 @pytest.mark.parametrize(("arguments", "named"), BAD_TYPES, ids=names(BAD_TYPES))
