@@ -86,6 +86,10 @@ def rule(rule: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"part": "faults", "state": {"rule": rule, "source": "api", "counts": {}, **fields}}
 
 
+def reply(rule: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"part": "replies", "state": {"rule": rule, **fields}}
+
+
 # Taken and restored
 
 
@@ -186,6 +190,57 @@ def test_a_script_goes_on_where_it_was(start, tmp_path, by, whole):
     one, two = (lines(snapshot(client, "GET", name, whole=whole).content) for name in ("one", "two"))
     replies = [line for line in one if line.get("part") == "replies"]
     assert replies == [line for line in two if line.get("part") == "replies"] != []
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["account", "server"])
+@pytest.mark.parametrize("by", ["file", "everyone's"])
+def test_a_fault_that_is_not_the_account_s_own_goes_on_where_it_was(start, tmp_path, by, whole):
+    rules = [
+        {"id": "never", "match": {"method": "PATCH"}, "effect": 500},
+        {"id": "flaky", "match": {"operation": "ai.*"}, "effects": [500, 502, 503]},
+    ]
+    (tmp_path / "faults.json").write_text(json.dumps(rules))
+    client = start(clock=NEW_YEAR, faults=(tmp_path / "faults.json",) if by == "file" else ())
+    for rule in rules if by != "file" else ():
+        client.http.post(f"{client.url}/_mock/faults", json=rule).raise_for_status()
+
+    def play() -> list[int]:
+        return [client.get("/ai/models").status_code for _ in range(3)]
+
+    assert client.get("/ai/models").status_code == 500
+    snapshot(client, "PUT", whole=whole)
+    first = play()
+    snapshot(client, "POST", whole=whole)
+
+    assert first == play() == [502, 503, 200]
+    carried = snapshot(client, "GET", whole=whole).content
+    there = start(clock=NEW_YEAR)
+    assert snapshot(there, "PUT", whole=whole, content=carried).status_code == 200
+    assert snapshot(there, "POST", whole=whole).status_code == 200
+    alone = (
+        by == "file" or not whole
+    )  # the rules stay where they are: counts of rules that are not there are no trouble
+    assert [there.get("/ai/models").status_code for _ in range(3)] == ([200] * 3 if alone else first)
+
+
+def test_an_account_s_snapshot_has_no_counts_of_another_s_replies(start, tmp_path):
+    (tmp_path / "replies").mkdir()
+    (tmp_path / "replies" / "script.json").write_text(json.dumps([{"id": id, **rule} for id, rule in SCRIPT.items()]))
+    mine = start(clock=NEW_YEAR, fixtures=(tmp_path,))
+    theirs = mine.as_key("another-key-altogether")
+    assert [theirs.chat("flaky").status_code for _ in range(2)] == [503, 503]
+
+    snapshot(mine, "PUT")
+    assert mine.chat("flaky").status_code == 503
+    snapshot(mine, "POST")
+
+    assert [mine.chat("flaky").status_code for _ in range(3)] == [503, 503, 200]
+    assert theirs.chat("flaky").status_code == 200
+    snapshot(theirs, "PUT")
+    there = start(clock=NEW_YEAR).as_key(theirs.key)
+    snapshot(there, "PUT", content=snapshot(theirs, "GET").content)
+    assert snapshot(there, "POST").status_code == 200, "counts of rules of a file that is not there are no trouble"
+    assert "You said" in there.chat("flaky").text
 
 
 def test_a_server_that_begins_with_a_snapshot_goes_on_in_its_script(start, tmp_path):
@@ -471,6 +526,11 @@ BAD: dict[str, tuple[bytes, str]] = {
         crafted(rule({"id": "a", "effect": "429"}, account="../x"), account=None),
         "account",
     ),
+    "a rule without a name": (crafted(rule({"effect": "429"})), "a fault rule without a name"),
+    "a rule that fired less than never": (crafted(rule({"id": "a", "effect": "429"}, counts={"": [0, -1]})), "is a whole number"),
+    "a reply of a path": (crafted(reply({"id": "a", "reply": {"text": "a"}}, account="../x"), account=None), "'../x' is no account"),
+    "a reply used less than never": (crafted({"part": "replies", "state": {"used": {"own a": -1}}}), "is a whole number"),
+    "a reply's fault that fired by halves": (crafted({"part": "replies", "state": {"fired": {"own a 0": [1, 0.5]}}}), "is a whole number"),
     "a clock that is none": (crafted({"part": "accounts", "state": {"counters": {}, "clock": {"at": "x"}}}), "clock"),
     "a clock that stands still in time": (crafted({"part": "clock", "state": {"at": 1, "of": 1, "speed": -1}}, account=None), "speed"),
     "counters that count nothing": (crafted({"part": "accounts", "state": {"counters": {"a": "b"}, "clock": None}}), "number"),
@@ -498,6 +558,22 @@ def test_a_snapshot_that_is_none_is_refused_and_changes_nothing(start, tmp_path,
         assert said in answer.json()["errors"][0]["detail"]
         assert seen(client) == before
     assert {path.parts[len(tmp_path.parts)] for path in tmp_path.rglob("*")} == {"data"}
+
+
+def test_a_snapshot_has_no_more_rules_than_there_may_be(start, monkeypatch):
+    for part in ("faults", "replies"):
+        monkeypatch.setattr(f"mock_server.engine.{part}.snapshot.MOST_RULES", 2)
+    client = start()
+    faults = [rule({"id": f"f{n}", "effect": "429"}) for n in range(3)]
+    replies = [reply({"id": f"r{n}", "reply": {"text": "a"}}) for n in range(3)]
+    for lines, said in ((faults, "at most 2 fault rules"), (replies, "at most 2 replies")):
+        answers = [snapshot(client, "PUT", content=crafted(*lines)), snapshot(client, "POST")]
+        refused = next(answer for answer in answers if answer.status_code != 200)
+        assert refused.status_code == 400 and said in refused.text
+        snapshot(client, "DELETE")
+    snapshot(client, "PUT", content=crafted(*faults[:2], *replies[:2]))
+    assert snapshot(client, "POST").status_code == 200
+    assert [row["id"] for row in client.admin("GET", "/faults").json()["data"]] == ["f0", "f1"]
 
 
 def test_an_account_s_snapshot_cannot_name_another(start):
