@@ -289,6 +289,57 @@ def test_a_server_that_runs_already_keeps_what_a_failed_test_did(run: Run, serve
     assert bad.chat().json()["choices"][0]["message"]["content"] != "Still here?"
 
 
+def test_a_report_says_as_much_of_the_exchanges_as_there_is_to_say(run: Run, server: LocalServer) -> None:
+    done = run(
+        """
+        import httpx
+        import pytest
+        from websockets.sync.client import connect
+
+        def get(mock, path="/ai/models"):
+            return httpx.get(mock.base_url + path, headers={"authorization": f"Bearer {mock.key}"})
+
+        def test_many(telnyx_mock):
+            for n in range(25):
+                get(telnyx_mock, f"/ai/models?n={n}")
+            assert False
+
+        def test_cut(telnyx_mock):
+            telnyx_mock.fault("cut=headers")
+            get(telnyx_mock)
+
+        def test_sound(telnyx_mock):
+            url = telnyx_mock.base_url.replace("http", "ws") + "/speech-to-text/transcription"
+            url += "?transcription_engine=Telnyx&input_format=wav"
+            with connect(url, additional_headers={"authorization": f"Bearer {telnyx_mock.key}"}) as socket:
+                socket.send(b"RIFF")
+            assert False
+
+        def test_nothing(telnyx_mock):
+            assert False
+
+        @pytest.fixture
+        def broken_at_its_end(telnyx_mock):
+            yield
+            raise RuntimeError("at its end")
+
+        def test_end(telnyx_mock, broken_at_its_end):
+            get(telnyx_mock, "/ai/models?end=1")
+        """,
+        "--telnyx-mock-url", server.url, "--telnyx-mock-prefix", "run-8",
+    )  # fmt: skip
+
+    report = done.stdout
+    assert "4 failed, 1 passed, 1 error" in report, report
+    many, cut, sound, nothing = report.split("- Telnyx AI mock -")[1:]
+    assert "The last 20 exchanges:" in many and "GET /v2/ai/models?n=5 -> 200" in many and "?n=24 " in many
+    assert "?n=4 " not in many and "  > " not in many, "a GET has no body to show"
+    assert "GET /v2/ai/models -> 200" in cut and cut.split("In the console")[0].count("  cut") == 1
+    assert "  > 1 frames, 4 bytes\n" in sound, "sound is not shown"
+    assert "came to " in nothing and "To look again: " in nothing and "In the console" not in nothing
+    assert "at its end" in nothing.partition("short test summary")[2] and "?end=1" not in report
+
+
 def test_a_server_that_is_not_there_is_told_in_one_sentence(run: Run) -> None:
     done = run("def test_one(telnyx_mock): ...", "--telnyx-mock-url", "http://127.0.0.1:1")
 
