@@ -308,3 +308,25 @@ def test_what_is_no_limit_is_refused(client, text):
 
 def test_too_many_limits_are_refused(client):
     assert client.admin("PUT", "/limits", json={"limits": [f"{n}/day" for n in range(1, 52)]}).status_code == 422
+
+
+def test_without_a_key_everyones_limits_are_taken_back_and_all_is_there_again(start):
+    client = start(rate_limit=("2/hour",))
+    client.http.put(f"{client.url}/_mock/limits", json={"limits": ["1/hour"]}).raise_for_status()
+    found = [client.get("/ai/models").status_code for _ in range(2)]
+    client.http.delete(f"{client.url}/_mock/limits").raise_for_status()
+
+    assert found == [200, 429]
+    assert [client.get("/ai/models").status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["account", "server"])
+def test_a_snapshot_keeps_what_is_left_of_the_limits_that_all_have(start, whole):
+    client = start(rate_limit=("3/hour",), clock="2026-01-01T00:00:00Z")
+    options = {} if whole else {"headers": {"authorization": f"Bearer {client.key}"}}
+    client.get("/ai/models")
+    client.http.put(f"{client.url}/_mock/snapshots/one", **options).raise_for_status()
+    first = [client.get("/ai/models").status_code for _ in range(3)]
+    client.http.post(f"{client.url}/_mock/snapshots/one", **options).raise_for_status()
+
+    assert [client.get("/ai/models").status_code for _ in range(3)] == first == [200, 200, 429]

@@ -533,6 +533,18 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a reply's fault that fired by halves": (crafted({"part": "replies", "state": {"fired": {"a 0": [1, 0.5]}}}), "whole number"),
     "a clock that is none": (crafted({"part": "accounts", "state": {"counters": {}, "clock": {"at": "x"}}}), "clock"),
     "a clock that stands still in time": (crafted({"part": "clock", "state": {"at": 1, "of": 1, "speed": -1}}, account=None), "speed"),
+    "an account of a path": (
+        crafted({"part": "accounts", "state": {"id": "../x", "counters": {}, "clock": None, "state": None}}, account=None),
+        "'../x' is no account",
+    ),
+    "a state that is none": (
+        crafted({"part": "accounts", "state": {"counters": {}, "clock": None, "state": "rich"}}),
+        "an account's state is one of",
+    ),
+    "a limit of which there is no end left": (
+        crafted({"part": "limits", "state": {"own": None, "buckets": [["5/hour", "inf", 1e9]]}}),
+        "what is left of a limit is a number",
+    ),
     "counters that count nothing": (crafted({"part": "accounts", "state": {"counters": {"a": "b"}, "clock": None}}), "number"),
     "a table that is none": (crafted({"table": "sqlite_master", "row": {}}), "no table"),
     "columns that are none": (crafted({"table": "counter", "row": {"kind": "x", "n": 1, "rowid": 4}}), "columns"),
