@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 
 from mock_server.engine.recordings.form import Asked
 from mock_server.engine.recordings.matching import difference
+from tests.waiting import tries
 
 ROOT = Path(__file__).parent.parent
 SECRET = "KEY0123456789-very-secret"
@@ -455,6 +456,8 @@ def test_bodies_that_are_no_json_are_known_by_their_hash(start, record, body):
         ({"a": "id ***, name ***."}, {"a": "id 7, name Bo."}, None),
         ({"a": "id ***, name ***."}, {"a": "id 7, name Bo"}, "body.a"),
         ({"a": "ab***ba"}, {"a": "aba"}, "body.a"),
+        ({"a": "a***b***c"}, {"a": "a, b and c"}, None),
+        ({"a": "a***b***c"}, {"a": "a and c"}, "body.a"),
         (None, {"a": 1}, "body"),
         ({"a": 1}, None, "body"),
     ],
@@ -463,6 +466,37 @@ def test_where_two_bodies_differ(recorded, given, place):
     asked = Asked(method="POST", path="/p", json=recorded)
     assert difference(asked, "POST", "/p", {}, given, None) == place
     assert difference(asked, "GET", "/p", {}, given, None) == "path"
+
+
+def test_a_query_that_differs_is_told_before_the_body():
+    asked = Asked(method="GET", path="/p", query={"a": "1"}, json={"b": 2})
+    assert difference(asked, "GET", "/p", {"a": "1"}, {"b": 2}, None) is None
+    assert difference(asked, "GET", "/p", {"a": "2"}, {"b": 3}, None) == "query.a"
+    assert difference(asked, "GET", "/p", {"a": "1", "c": ""}, {"b": 2}, None) == "query.c"
+
+
+@pytest.mark.parametrize("late", [0, 1], ids=["before it begins", "in its middle"])
+def test_who_leaves_a_recording_that_is_played_as_slowly_as_it_came_ends_it(start, tmp_path, late):
+    chunks = [{"text": "a"}, {"text": "b"}, {"text": "c"}]
+    chunks[late] |= {"after": 60}
+    write(tmp_path, "models", {"method": "GET", "path": "/v2/ai/models"}, {"status": 200, "chunks": chunks})
+    client = start(fixtures=(tmp_path,), replay_pace=1.0, clock="2026-01-01T00:00:00Z")
+    with pytest.raises(httpx.ReadTimeout):
+        client.get("/ai/models", timeout=0.2)
+    entry = next(found[0] for _ in tries() if (found := client.journal()))
+    assert (entry["status"], entry["ended"], entry["reply"]) == (200 if late else 0, "client_left", "models")
+
+
+def test_a_body_that_turns_out_too_large_is_compared_with_no_recording(start, tmp_path):
+    asked = {"method": "POST", "path": "/v2/ai/chat/completions", "json": "***"}
+    write(tmp_path, "any", asked, {"status": 200, "chunks": [{"text": "recorded"}]})
+    client = start(fixtures=(tmp_path,), max_json_bytes=1000)
+    answers = [
+        client.request("POST", "/ai/chat/completions", content=iter([b'"', b"x" * size, b'"']),
+                       headers={"content-type": "application/json"})
+        for size in (500, 2000)
+    ]  # fmt: skip
+    assert answers[0].text == "recorded" and answers[1].status_code == 413
 
 
 def test_a_pattern_of_many_parts_takes_no_time():
