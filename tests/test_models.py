@@ -87,6 +87,20 @@ def test_ones_own_models_come_from_a_fixtures_folder(start, tmp_path):
     assert list(listed(own)) == ["acme/tiny"] and set(listed(own)["acme/tiny"]) >= set(FIELDS)
 
 
+def test_what_a_file_says_of_a_model_comes_before_what_is_usual(start, tmp_path):
+    row = {"id": "acme/tiny", "organization": "Acme Inc.", "parameters": 7_000_000_000, "parameters_str": "seven"}
+    (tmp_path / "models.yaml").write_text(json.dumps([row, {"id": "acme/big", "parameters": 2e12}]))
+    models = listed(start(fixtures=(tmp_path,)))
+    shown = [(models[id]["organization"], models[id]["parameters_str"]) for id in ("acme/tiny", "acme/big")]
+    assert shown == [("Acme Inc.", "seven"), ("acme", "2.0T")]
+
+
+def test_a_file_of_models_is_a_list(tmp_path):
+    (tmp_path / "models.yaml").write_text("id: acme/tiny\n")
+    with pytest.raises(FixtureError, match=r"models\.yaml:1: expected a list of models"):
+        create_app(Settings(fixtures=(tmp_path,)))
+
+
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [

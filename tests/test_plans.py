@@ -184,6 +184,11 @@ def test_a_file_that_cannot_be_read_is_refused_at_start(start, tmp_path, text):
         start(fixtures=(tmp_path,))
 
 
+def test_a_file_without_plans_leaves_the_usual_ones(start, tmp_path):
+    (tmp_path / "plans.yaml").write_text("# fine_tuning: failed\n")
+    assert fate(start(fixtures=(tmp_path,))) == "succeeded"
+
+
 def test_a_broken_file_is_told_with_its_line(start, tmp_path):
     (tmp_path / "plans.yaml").write_text("reports: FAILED\nfine_tuning: done\n")
     with pytest.raises(FixtureError, match=r"plans\.yaml:2: fine_tuning: "):

@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 
 from mock_server import Settings, create_app
 from mock_server.base.clock import Clock, Machine
+from mock_server.engine.replies.rules import LONGEST_AUDIO
+from mock_server.engine.yamls import MOST_BYTES
 from mock_server.fixtures_check import check
 from tests.test_replies import DIALECTS, HI, LOOK, add, said
 
@@ -107,6 +109,32 @@ def test_audio_of_a_file_never_lies_elsewhere(tmp_path, audio):
     (tmp_path / "secret.wav").write_bytes(b"x")
     write(tmp_path / "", f"- {{reply: {{audio: {audio}}}}}\n")
     assert [problem.line for problem in check(tmp_path)] == [1]
+
+
+def test_audio_of_a_file_has_a_bound(tmp_path):
+    write(tmp_path, "- {reply: {audio: much.wav}}\n")
+    with (tmp_path / "replies" / "much.wav").open("wb") as file:
+        file.truncate(LONGEST_AUDIO + 1)
+    (problem,) = check(tmp_path)
+    assert (problem.line, f"the file has more than {LONGEST_AUDIO} bytes" in problem.message) == (1, True)
+    with (tmp_path / "replies" / "much.wav").open("wb") as file:
+        file.truncate(LONGEST_AUDIO)
+    assert check(tmp_path) == []
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
+    path = write(tmp_path, "")
+    with path.open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    (problem,) = check(tmp_path)
+    assert f"{path}: the file is larger than {MOST_BYTES} bytes" in str(problem)
+
+
+@pytest.mark.parametrize("text", ["", "replies:\n", "replies: []\n", "# nothing yet\n"])
+def test_a_file_may_be_empty_as_yet(start, tmp_path, text):
+    write(tmp_path, text)
+    assert check(tmp_path) == []
+    assert "You said" in said(start(fixtures=(tmp_path,)))
 
 
 # Reloading
