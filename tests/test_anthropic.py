@@ -125,6 +125,16 @@ def test_a_tool_is_used_with_an_input_of_its_schema(sdk, choice, called):
         assert set(use.input) == ({"city"} if called == "get_weather" else set())
 
 
+def test_tools_that_a_real_server_runs_itself_are_passed_over(client):
+    search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+    tools = [search, {**WEATHER, "type": "custom"}]
+    answer = client.post(PATH, {**GOOD, "tools": tools, "tool_choice": {"type": "any"}})
+    alone = client.post(PATH, {**GOOD, "tools": [search]})
+
+    assert [block["name"] for block in answer.json()["content"]] == ["get_weather"]
+    assert [block["type"] for block in alone.json()["content"]] == ["text"]
+
+
 @pytest.mark.parametrize("choice", [{"type": "auto"}, {"type": "none"}])
 def test_no_tool_is_used_unless_it_must(sdk, choice):
     answer = sdk.messages.create(model="m", max_tokens=100, messages=ASK, tools=[WEATHER], tool_choice=choice)

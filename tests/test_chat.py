@@ -361,3 +361,34 @@ def test_a_stream_has_no_length_beforehand_and_the_connection_goes_on(client, ve
             size, _, events = events.partition(b"\r\n")
             assert events[int(size, 16) :] == b"\r\n0\r\n\r\n"
             assert events[: int(size, 16)].endswith(b"data: [DONE]\n\n")
+
+
+def test_a_call_that_must_be_is_as_the_script_has_it_where_that_calls_the_same(client):
+    other = {**TOOL, "function": {**TOOL["function"], "name": "listen"}}
+    call = {"name": "look", "arguments": {"at": "{{ user_text }}"}}
+    client.admin("POST", "/replies", json={"reply": {"tool_calls": [call]}}).raise_for_status()
+
+    def called(name: str) -> Any:
+        choice = {"type": "function", "function": {"name": name}}
+        message = client.chat("the sky", tools=[TOOL, other], tool_choice=choice).json()["choices"][0]["message"]
+        (made,) = message["tool_calls"]
+        return made["function"]["name"], json.loads(made["function"]["arguments"])
+
+    assert called("look") == ("look", {"at": "the sky"})
+    assert called("listen") == ("listen", {})
+
+
+def test_tokens_that_a_reply_tells_say_nothing_of_a_cache_that_it_does_not_name(client):
+    for usage, expected in (({"prompt_tokens": 7}, None), ({"cached_tokens": 2}, {"cached_tokens": 2})):
+        rule = {"id": "told", "reply": {"text": "x", "usage": usage}}
+        client.admin("POST", "/replies", json=rule).raise_for_status()
+        assert client.chat().json()["usage"].get("prompt_tokens_details") == expected
+
+
+def test_stub_takes_a_tool_choice_that_names_no_tool(start):
+    choice = {"type": "function", "function": {"name": "nobody"}}
+    refused = start().chat(tools=[TOOL], tool_choice=choice)
+    taken = start(profile="stub").chat(tools=[TOOL], tool_choice=choice)
+
+    assert refused.status_code == 400 and "nobody" in refused.text
+    assert taken.json()["choices"][0]["message"]["content"]

@@ -151,6 +151,16 @@ def test_a_tool_is_called_with_arguments_of_its_schema(sdk, choice, called):
         )
 
 
+def test_tools_as_chat_spells_them_are_understood_and_those_of_other_kinds_passed_over(client):
+    function = {"name": "get_time", "parameters": CLOCK["parameters"]}
+    tools = [{"type": "web_search_preview"}, WEATHER, {"type": "function", "function": function}]
+    choice = {"type": "function", "function": {"name": "get_time"}}
+    answer = client.post(PATHS[0], {"input": ASK, "tools": tools, "tool_choice": choice})
+
+    assert [(item["type"], item["name"]) for item in answer.json()["output"]] == [("function_call", "get_time")]
+    assert client.post(PATHS[0], {"input": ASK, "tools": tools[:1]}).json()["output"][0]["type"] == "message"
+
+
 def test_streamed_arguments_add_up(sdk):
     events = list(sdk.responses.create(model="m", input=ASK, tools=[WEATHER], tool_choice="required", stream=True))
     deltas = "".join(event.delta for event in events if event.type == "response.function_call_arguments.delta")
@@ -223,6 +233,15 @@ def test_what_a_reply_says_around_its_text(sdk, client):
     assert answer.incomplete_details.reason == "content_filter"
 
 
+def test_a_reply_s_own_total_and_the_tier_that_was_asked_for_are_told(client):
+    script(client, {"match": {"user_text": "mine"}, "reply": {"text": "hi", "usage": {"total_tokens": 99}}})
+
+    answer = client.post(PATHS[0], {"input": "mine", "service_tier": "flex"}).json()
+
+    assert (answer["usage"]["total_tokens"], answer["service_tier"]) == (99, "flex")
+    assert "service_tier" not in client.post(PATHS[0], {"input": "mine"}).json()
+
+
 def messages(client, conversation: str) -> list[dict[str, Any]]:
     return client.get(f"/ai/conversations/{conversation}/messages").json()["data"]
 
@@ -271,6 +290,19 @@ def test_a_call_that_is_sent_again_is_not_kept_twice(sdk, client):
     sdk.responses.create(model="m", input=again, conversation=conversation)
 
     assert [m["role"] for m in messages(client, conversation)] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_what_a_tool_said_in_a_conversation_is_part_of_the_prompt_of_what_follows(sdk, client):
+    conversation = client.post("/ai/conversations", {}).json()["id"]
+    asked = sdk.responses.create(
+        model="m", input=ASK, tools=[WEATHER], tool_choice="required", conversation=conversation
+    )
+    output: Any = {"type": "function_call_output", "call_id": asked.output[0].call_id, "output": "rain " * 500}
+    sdk.responses.create(model="m", input=[output], conversation=conversation)
+
+    later = sdk.responses.create(model="m", input="And tomorrow?", conversation=conversation)
+
+    assert asked.usage.input_tokens < 100 and later.usage.input_tokens > 500
 
 
 def test_a_streamed_response_is_kept_too(sdk, client):

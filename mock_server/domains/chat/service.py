@@ -139,8 +139,6 @@ def _tool_result(messages: Sequence[Message]) -> ToolResult:
 def _forced_function(request: ChatRequest, functions: Sequence[Offered]) -> Offered | None:
     """The function that must be called: the one tool_choice names, or the first when one is required."""
     choice = request.tool_choice
-    if choice is None:
-        return None
     if isinstance(choice, NamedTool):
         return next((f for f in functions if f.name == choice.function.name), None)
     return functions[0] if choice == "required" and functions else None

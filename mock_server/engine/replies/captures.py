@@ -16,7 +16,6 @@ from mock_server.engine.patterns import SEARCHED
 MOST_STEPS = 50_000
 MOST_STATES = 4000
 NAMED = re.compile(r"(?<!\\)\(\?<(?=[A-Za-z_])")  # Rust's other spelling of a named group
-IGNORED_FLAGS = re.UNICODE | re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE
 CATEGORIES: Mapping[str, Callable[[str], bool]] = {
     "DIGIT": str.isdecimal,
     "SPACE": str.isspace,
@@ -127,8 +126,6 @@ def _program(regex: str) -> _Program | None:
         parsed = import_module("re._parser").parse(NAMED.sub("(?P<", regex).replace(r"\z", r"\Z"))
         program = _Program()
         program.groups, program.names = parsed.state.groups, dict(parsed.state.groupdict)
-        if parsed.state.flags & ~IGNORED_FLAGS:
-            return None
         program.add("save", 0)
         program.sequence(parsed, parsed.state.flags)
         program.add("save", 1)
