@@ -131,3 +131,16 @@ def test_it_imports_nothing_of_ours():
     code = "import sys, mock_server.client; print([m for m in sys.modules if m.startswith('mock_server.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "['mock_server.client']"
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (None, ""), ([], ""), ("oops", ""), ({}, ""), ({"errors": [{"title": "Not found"}, {"detail": "Gone."}]}, "Not found Gone."),
+        ({"detail": "Not Found"}, "Not Found"),
+        ({"detail": [{"loc": ["body", "a", 0], "msg": "Value error, no"}, {"loc": ["body"], "msg": "worse"}]}, "a.0: no; worse"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_sentence_of_an_error_whoever_worded_it(body, sentence):
+    assert module._detail(body) == sentence

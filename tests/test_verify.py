@@ -40,6 +40,8 @@ def test_counts(talked, match, count, status):
         ({"body": {"model": "a/*"}}, 2), ({"body": {"model": {"regex": "^b"}}}, 1), ({"body": {"messages.-1.content": "second"}}, 1),
         ({"body": {"messages.*.role": "user", "n": 2}}, 3), ({"body": {"n": True}}, 0), ({"body": {"n": 2.0}}, 3),
         ({"body": {"messages": [{"role": "user", "content": "first"}]}}, 1), ({"body": {"nope.0.x": None}}, 0),
+        ({"body": {"messages.5.role": "user"}}, 0), ({"body": {"messages.first.role": "user"}}, 0),
+        ({"body": {"messages.0": {"role": "user", "content": "first"}}}, 1), ({"body": {"model.*.x": "a"}}, 0),
         ({"text": "THIRD"}, 1), ({"text": {"regex": "first|second"}}, 2), ({"status": 200}, 4), ({"status": 500}, 0),
         ({"method": "GET"}, 1), ({"path": "/v2/ai/chat/*"}, 3), ({"reply": "default"}, 3), ({"kind": "http"}, 4),
         ({"headers": {"Content-Type": "application/json"}}, 3), ({"headers": {"x-nope": "*"}}, 0),
