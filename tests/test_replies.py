@@ -341,6 +341,14 @@ def test_a_fault_a_number_of_times_and_then_the_reply(client):
     assert client.chat().status_code == 200
 
 
+def test_a_fault_of_a_reply_that_cannot_happen_to_the_operation_is_told(client):
+    id = add(client, {"fault": "close=1011", "transcript": "Hello."})
+    answer = client.request("POST", "/ai/audio/transcriptions", files={"file": ("a.wav", b"RIFFxxxx")})
+    (error,) = answer.json()["errors"]
+    assert answer.status_code == 400
+    assert error["detail"] == f"The fault of the reply {id!r} cannot happen here: it is for sockets."
+
+
 def test_a_stream_of_a_reply_is_cut(client):
     add(client, {"fault": "cut=3 chunks", "text": "one two three four five"})
     with pytest.raises(httpx.RemoteProtocolError):

@@ -328,6 +328,15 @@ def test_near_misses_say_what_each_reply_lacked(client):
     assert client.journal()[0]["near_misses"] == []
 
 
+def test_a_short_key_is_no_secret_and_a_longer_one_is_blanked_in_near_misses(start):
+    one = start()
+    for key, shown in (("weather", "weather"), ("the weather", "***")):
+        client = one.as_key(key)
+        add(client, {"text": "x"}, {"user_text": f"{key}!"}, id="a")
+        client.chat("hi")
+        assert client.journal()[0]["near_misses"] == [f"a: user_text is not '{shown}!'"]
+
+
 def test_a_reply_that_is_used_up_is_a_near_miss(client):
     add(client, {"text": "once"}, id="once", times=1)
     client.chat()

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
+from mock_server.engine.accounts import Accounts
 from mock_server.engine.patterns import found
 from mock_server.engine.replies import Replies, ReplyRule, ToolResult, View
 from mock_server.engine.replies.index import Bucket
@@ -100,6 +102,16 @@ def test_among_thousands_the_rule_is_found_and_few_are_tried(thousands: Replies,
         asked = view(**filled(FITTING[kind], n))
         assert len(list(bucket_of(thousands, asked).candidates(asked))) < 25
         assert chosen(thousands, asked) == f"r{n}"
+
+
+def test_a_rule_for_an_account_is_found_among_thousands(thousands: Replies):
+    accounts = Accounts(Clock())
+    mine, other = (accounts.of_key(key) for key in (b"mine", b"other"))
+    put(thousands, {"account": mine.id}, "mine")
+    for account, expected in ((mine, "mine"), (other, None), (None, None)):
+        assert chosen(thousands, view(account=account)) == expected
+    assert len(list(bucket_of(thousands, view(account=other)).candidates(view(account=other)))) < 60
+    thousands.remove("mine", None)
 
 
 @pytest.mark.parametrize("ending", ["", " of it", "é", "-]^"], ids=["numbers", "words", "letters", "signs"])

@@ -196,6 +196,8 @@ def test_counters_of_an_account_are_bounded(client):
         (r"(?s)a(.*)b", "a\n\nb", {0: "a\n\nb", 1: "\n\n"}),
         (r"(x)?y", "y", {0: "y", 1: None}),
         (r"(\p{L}+)", "abc", {}),
+        (r"(a++)b", "aab", {}),  # as Python takes it, it is possessive
+        (r"(?:a*|b*|c*|d*|e*|f*|g*){0,125}", "abc", {}),  # so many states
         (r"(a)", "b", {}),
     ],
 )
@@ -210,6 +212,33 @@ def test_captures_never_hang(client, regex):
     assert perf_counter() - began < 2
     add(client, {"text": "{{ captures[1] }}"}, {"user_text": {"regex": regex}})
     assert client.chat("a" * 50_000 + "!").status_code in (200, 400)
+
+
+def test_groups_of_what_a_tool_said_and_of_the_system_are_there_too_the_users_come_first(client):
+    match = {
+        "tool_result": {"content": {"regex": r"is (?P<weather>\w+)"}},
+        "system_text": {"regex": r"Be (?P<mood>\w+)"},
+        "user_text": {"regex": r"(?P<said>h.)"},
+    }
+    add(client, {"text": "{{ captures.weather }} {{ captures.mood }} {{ captures.said }} {{ captures[1] }}"}, match)
+    messages = [{"role": "system", "content": "Be kind."}, *TOOL_TALK]
+    assert message(client.post(CHAT, {"messages": messages}))["content"] == "raining kind hi hi"
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ metadata.nope + 1 }}", "has no attribute"),
+        ("{{ 1 - metadata.nope }}", "has no attribute"),
+        ("{{ (2 ** 255) * (2 ** 255) * 2 }}", "its numbers are too large"),
+        ("{{ 2 ** 257 }}", "its powers are too high"),
+        ("{{ 'a' * 3 }}", "* is for numbers"),
+    ],
+)
+def test_a_sum_that_cannot_be_is_told(client, template, reason):
+    add(client, {"text": template})
+    answer = client.chat()
+    assert answer.status_code == 400 and reason in answer.json()["errors"][0]["detail"]
 
 
 def test_a_message_of_the_sdk_with_parts(client):
