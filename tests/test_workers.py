@@ -24,7 +24,7 @@ from mock_server import LocalServer, Settings, create_app
 from mock_server.base.ids import account_id
 from mock_server.base.place import Place
 from mock_server.base.settings import SettingsError
-from mock_server.workers.spread import ALONE, TABLE
+from mock_server.workers.spread import ALONE, TABLE, added
 from tests.test_serve import PATIENCE, PROMISED, READY, Running, command, environment, refused
 
 pytestmark = pytest.mark.check  # each test starts processes
@@ -367,6 +367,32 @@ def test_metrics_are_added_up(server: Running) -> None:
     assert re.search(r'telnyx_mock_exchanges_total\{operation="[^"]*models[^"]*",status="200"\} 1\.0\n', told)
     assert re.search(r"\ntelnyx_mock_server_info\{.*\} 1\.0\n", told)
     assert len(re.findall("^# HELP", told, re.MULTILINE)) == len(set(re.findall("^# HELP.*", told, re.MULTILINE)))
+
+
+def test_metrics_that_are_refused_are_refused_once(server: Running) -> None:
+    refused = ANEW.get(f"{server.url}/_mock/metrics", headers={"host": "page.example"})
+    assert refused.status_code == 403 and "--admin-host" in refused.json()["errors"][0]["detail"]
+
+
+def test_figures_in_either_text_form_are_added_up() -> None:
+    def told(n: int) -> bytes:
+        return (
+            b'# HELP a_total About a.\n# TYPE a_total counter\na_total{x="y z"} %d.0\n\n'
+            b'# HELP telnyx_mock_server_info About it.\ntelnyx_mock_server_info{v="1"} 1.0\n# EOF\n' % n
+        )
+
+    assert added([told(2), told(3), told(4)]) == told(9).replace(b"\n\n", b"\n")
+
+
+def test_a_body_for_all_workers_may_come_in_pieces_and_has_a_bound(server: Running) -> None:
+    rule = json.dumps({"id": "pieces", "effect": 503}).encode()
+    url, kind = f"{server.url}/_mock/faults", {"content-type": "application/json"}
+    ANEW.post(url, content=iter([rule[:9], rule[9:]]), headers=kind).raise_for_status()
+    refused = ANEW.post(url, content=iter([b" " * 1024 * 1024] * 17), headers=kind)
+
+    assert refused.status_code == 413
+    assert [chat(server, key).status_code for key in KEYS] == [503] * WORKERS
+    assert ANEW.delete(f"{url}/pieces").json() == {"deleted": 1}
 
 
 def test_the_stream_of_exchanges_has_those_of_all(server: Running, http: httpx.Client) -> None:
