@@ -1,6 +1,8 @@
 """The admin API under /_mock: what it tells, what it moves, and whom it lets in. And CORS, which the API has and it has not."""
 
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -149,6 +151,11 @@ def test_speed(client):
     assert client.admin("GET", "/clock").json() == client.admin("GET", "/clock").json(), "0 is frozen"
 
 
+def test_what_is_null_is_left_as_it_is(client):
+    clock(client, set="2026-01-01T00:00:00Z", freeze=True)
+    assert clock(client, set=None, advance=60)["now"] == "2026-01-01T00:01:00.000Z"
+
+
 def test_set_then_advance_in_one_call(client):
     assert clock(client, set="2026-01-01T00:00:00Z", advance=60, freeze=True)["now"] == "2026-01-01T00:01:00.000Z"
 
@@ -221,6 +228,20 @@ def test_a_foreign_host_is_refused(client, host):
 )
 def test_a_host_that_can_only_mean_us_is_let_in(client, host):
     assert admin(client, "GET", "/health", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("more", ["host: page.example", f"origin: http://localhost\r\norigin: {PAGE}"])
+def test_more_than_one_host_or_origin_is_refused(client, more):
+    address = urlsplit(client.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as wire:
+        wire.sendall(f"GET /_mock/health HTTP/1.1\r\nhost: localhost\r\n{more}\r\nconnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: wire.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 403 ") and b"More than one Host or Origin." in answer
+
+
+@pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-origin", 200), ("none", 200)])
+def test_a_browser_says_whether_another_site_asks(client, site, status):
+    assert admin(client, "GET", "/health", headers={"sec-fetch-site": site}).status_code == status
 
 
 def test_a_page_of_the_server_itself_is_let_in(client):

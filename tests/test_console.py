@@ -1,8 +1,10 @@
 """The console at /_mock/ in real Chromium: what it shows and steers, by keyboard too, quickly, and safe from what clients send."""
 
+import re
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +314,41 @@ def test_nobody_left_looking_on_leaves_nothing_behind(start):
         with httpx.stream("GET", client.url + "/_mock/requests/stream") as stream:
             assert next(stream.iter_lines()) == "event: open"
         client.chat()
+
+
+def test_there_is_an_end_to_how_many_look_on_at_once(start):
+    client = start()
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(httpx.stream("GET", client.url + "/_mock/requests/stream")).iter_lines()
+            for _ in range(20)
+        ]
+        assert [next(lines) for lines in streams] == ["event: open"] * 20
+        refused = client.http.get(client.url + "/_mock/requests/stream")
+    assert refused.status_code == 503 and "20 are looking on already" in refused.text
+
+
+def test_a_stream_in_which_nothing_happens_gives_signs_of_life(start, monkeypatch):
+    monkeypatch.setattr("mock_server.admin.watching.STILL_HERE", 0.01)
+    with httpx.stream("GET", start().url + "/_mock/requests/stream") as stream:
+        lines = stream.iter_lines()
+        assert [next(line for line in lines if line.startswith(":")) for _ in range(3)] == [": still here"] * 3
+
+
+def test_long_texts_and_bytes_of_rows_are_told_by_their_length(start):
+    client = start()
+    id = client.post("/ai/conversations", {"name": "x"}).json()["id"]
+    client.post(f"/ai/conversations/{id}/message", {"role": "user", "content": "x" * 5000})
+    signed = {"authorization": f"AWS4-HMAC-SHA256 Credential={client.key}/20260101/x/s3/aws4_request, Signature=x"}
+    for path, content in (("docs", b""), ("docs/bees.txt", b"Bees make honey and wax.")):
+        client.http.put(f"{client.url}/s3/{path}", content=content, headers=signed).raise_for_status()
+    client.post("/ai/embeddings", {"bucket_name": "docs"})
+    client.post("/ai/embeddings/similarity-search", {"bucket_name": "docs", "query": "honey"})
+    tables = client.http.get(client.url + "/_mock/state").json()["data"]["rows"]
+    shown = "".join(client.http.get(f"{client.url}/_mock/state/{table}").text for table in tables)
+
+    assert "x" * 2000 + "… (5000 characters)" in shown and "x" * 2001 not in shown
+    assert re.search(r'"vector":"\(\d+ bytes\)"', shown)
 
 
 def test_rows_are_shown_of_one_account_and_of_known_tables_only(start):

@@ -226,6 +226,18 @@ def test_a_hint_is_logged_once_for_each_account_and_again_after_a_reset(start, c
     assert all(e["warnings"] for e in client.journal())
 
 
+def test_more_hints_than_are_remembered_are_told_again(start, capfd, monkeypatch):
+    monkeypatch.setattr("mock_server.engine.hints.MOST_TOLD", 2)
+    client = start(log_format="text")
+    keys = ("key-one", "key-two", "key-three", "key-two", "key-one")
+    for key in keys:
+        client.as_key(key).post("/ai/embeddings/similarity-search", {"bucket_name": "b", "query": "q", "num_docs": 2})
+    said = ""
+    while said.count(" POST ") - said.count("hint  POST ") < len(keys):
+        said += capfd.readouterr().err
+    assert said.count("hint  POST ") == 5
+
+
 def test_a_hint_in_json_is_a_line_of_its_own(start, capfd):
     client = start(log_format="json")
     client.post("/ai/embeddings/similarity-search", {"bucket_name": "b", "query": "q", "num_docs": 2})

@@ -142,3 +142,10 @@ def test_the_document_can_be_read_in_a_browser(stub: LocalServer, path: str) -> 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     assert "/openapi.json" in answer.text
+
+
+def test_the_document_is_the_same_whenever_it_is_asked_for(stub: LocalServer, document: dict[str, Any]) -> None:
+    for path in ("/openapi.json", "/_mock/openapi.json"):
+        first, again = (httpx.get(stub.url + path) for _ in range(2))
+        assert first.status_code == 200 and first.content == again.content
+    assert httpx.get(stub.url + "/openapi.json").json() == document

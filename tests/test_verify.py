@@ -55,6 +55,16 @@ def test_what_a_match_may_ask_for(talked, match, found):
     assert answer.json()["data"] == {"found": found, "detail": f"Expected exactly {found} that match, found {found}."}
 
 
+def test_a_body_is_looked_into_only_so_deep(client):
+    for levels in (19, 20):
+        inner: Any = "here"
+        for _ in range(levels):
+            inner = {"a": inner}
+        client.chat(deep=inner)
+        path = ".".join(["deep", *["a"] * levels])
+        assert verify(client, {"body": {path: "here"}}, {"exactly": 20 - levels}).status_code == 200
+
+
 def test_a_difference_says_what_was_closest_and_why(talked):
     answer = verify(talked, {"operation": "chat.*", "body": {"model": "c/*", "messages.0.content": "second"}})
     body = answer.json()
