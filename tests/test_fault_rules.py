@@ -451,6 +451,23 @@ def test_a_webhook_fails_by_rules_for_webhooks_of_its_event_alone(client):
     ]
 
 
+def test_a_webhook_comes_late_by_rule_by_the_accounts_clock(client):
+    from tests.receiver import receiver
+    from tests.test_webhooks import attempts, complete, grouped, insight, talk
+
+    client.admin("POST", "/clock", json={"freeze": True})
+    late = rule(client, {"delay": 5}, match={"kind": "webhook"})
+    with receiver() as site:
+        grouped(client, insight(client), webhook=site.url)
+        complete(client, talk(client, "Hello"))
+        client.admin("POST", "/clock", json={"advance": 4})
+        before = attempts(client)
+        client.admin("POST", "/clock", json={"advance": 2})
+        after = attempts(client)
+    assert [a["outcome"] for a in before if a["outcome"] == "delivered"] == []
+    assert [(a["outcome"], a["fault"]) for a in after] == [("delivered", late)]
+
+
 def test_webhooks_fail_by_rule(client):
     from tests.receiver import receiver
     from tests.test_webhooks import attempts, complete, grouped, insight, talk

@@ -195,6 +195,17 @@ def test_a_broken_line_makes_the_job_fail(client: Client, data: bytes) -> None:
     assert (job["status"], job["trained_tokens"]) == ("failed", None) and job["finished_at"] is not None
 
 
+def test_a_line_that_is_far_too_long_makes_the_job_fail(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mock_server.domains.fine_tuning.training.LONGEST_LINE", 1000)
+    line = json.dumps({"messages": [{"role": "user", "content": "x" * 900}]}).encode()
+    put(client, "good.jsonl", b"\n".join([line] * 3))
+    put(client, "long.jsonl", line.replace(b"x", b"xx"))
+
+    good, long = (retrieve(client, create(client, training_file=f"{name}.jsonl")["id"]) for name in ("good", "long"))
+
+    assert (good["status"], long["status"], long["trained_tokens"]) == ("succeeded", "failed", None)
+
+
 def test_an_unknown_training_file(client: Client, start: Any) -> None:
     live = start(profile="live")
 

@@ -94,7 +94,8 @@ def test_aggregates_leave_out_what_is_not_completed_yet_and_deleted_conversation
     ("metadata.a=xx.1", 400), ("insight_id=x", 422), ("group_by=" + ",".join(map(str, range(21))), 400),
     ("group_by=%ff", 400), ("created_at=in.()", 400), ("created_at=not.gte.2025-01-01", 400), ("unknown=1&x=gte.1", 200),
     ("group_by=,,&show=", 200), ("metadata.=eq.1&metadata%5B%5D=eq.1", 200), ("group_by=record_count", 200),
-    ("group_by=metadata.&show=a.b,$.c,%22", 200),
+    ("group_by=metadata.&show=a.b,$.c,%22", 200), ("&".join(["metadata.a=eq.1"] * 101), 400),
+    ("&".join(["metadata.a=eq.1"] * 100), 200),
 ])  # fmt: skip
 def test_a_malformed_aggregate_is_refused_with_where(client: Client, query: str, status: int) -> None:
     answer = client.get(f"{AGGREGATES}?{query}")

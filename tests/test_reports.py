@@ -128,6 +128,15 @@ def test_dates_that_cannot_be(client, body, detail):
     assert detail in answer.json()["errors"][0]["detail"]
 
 
+def test_stub_reports_on_nothing_where_no_dates_are_given(start):
+    client = start(profile="stub")
+    transcribe(client, TWO_SECONDS, "=call.wav")
+    for body in ({}, {"start_date": MONTH["start_date"]}):
+        made = client.post(BATCH, body)
+        assert made.status_code == 200, made.text
+        assert rows(client.get(f"{BATCH}/{made.json()['data']['id']}").json()["data"]["download_link"]) == []
+
+
 @pytest.mark.parametrize("date", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
 def test_the_ends_of_the_calendar(client, date):
     assert client.post(BATCH, {"start_date": date, "end_date": date}).status_code == 200

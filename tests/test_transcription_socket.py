@@ -129,6 +129,15 @@ def test_the_sdk_is_told_of_parameters_and_keys_at_the_handshake(start):
 # ------------------------------------------------------------------------------------------- refusals
 
 
+@pytest.mark.parametrize("rate", [999, 384_001])
+def test_a_rate_that_no_sound_has_is_refused(client, rate):
+    query = f"transcription_engine=Deepgram&input_format=linear16&sample_rate={rate}"
+    with pytest.raises(InvalidStatus) as denied, opened(client, query):
+        pass
+    error = json.loads(denied.value.response.body)["errors"][0]
+    assert error["detail"] == f"sample_rate {rate} is invalid for 'linear16': from 1000 to 384000"
+
+
 def test_parameters_are_refused_at_the_handshake_in_spec(client):
     with pytest.raises(InvalidStatus) as denied, opened(client, "input_format=mp3"):
         pass
