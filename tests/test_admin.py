@@ -43,6 +43,21 @@ def test_quirks_say_what_is_on_and_where_it_was_seen(start):
     assert all(row["what"] and row["source"] for row in shown["data"])
 
 
+def test_what_there_is_of_a_server_that_nobody_has_used(start):
+    client = start()
+    state = client.http.get(client.url + "/_mock/state").json()["data"]
+    assert (state["account"], state["rows"], state["faults"], state["replies"]) == (None, {}, 0, 0)
+
+
+def test_accounts_are_those_whose_keys_were_accepted_with_their_own_exchanges(start):
+    client = start(api_key=("good-key", "other-key"))
+    for key, times in (("good-key", 2), ("other-key", 1), ("bad-key", 3)):
+        for _ in range(times):
+            client.as_key(key).get("/ai/models")
+    listed = client.http.get(client.url + "/_mock/accounts").json()["data"]
+    assert [row["exchanges"] for row in listed] == [1, 2], "the newest first"
+
+
 def test_operations_say_what_is_emulated(client):
     rows = {row["id"]: row for row in client.admin("GET", "/operations").json()["data"]}
     chat = rows["chat.create_completion"]

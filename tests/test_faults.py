@@ -404,6 +404,7 @@ MALFORMED: list[tuple[Any, int, str]] = [
     ({"effect": {"status": 500}, "probability": 1.5}, 422, "probability"),
     ({"effect": {"status": 500}, "between": {"from": "noon"}}, 422, "ISO 8601"),
     ({"effect": {"status": 500}, "match": {"user_text": {"regex": "("}}}, 422, "unclosed"),
+    ({"effect": {"status": 500}, "match": {"user_text": {"regex": "[a[b"}}}, 422, "unclosed"),
     ({"effect": {"status": 500}, "match": {"user_text": {}}}, 422, "at least one"),
     ({"effect": {"status": 500}, "match": {"kind": "webhook", "path": "*"}}, 422, "a webhook has no path"),
     ({"effect": {"hang": True}, "match": {"kind": "webhook"}}, 422, "a webhook has no hang"),

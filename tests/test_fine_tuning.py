@@ -247,6 +247,7 @@ def test_lists_are_newest_first_and_whole_unless_a_page_is_asked_for(client: Cli
     answer = client.get(JOBS).json()
 
     assert list(answer) == ["data"] and [job["id"] for job in answer["data"]] == ids[::-1]
+    assert client.get(JOBS, params={"page": 2, "page_size": 10}).json() == answer, "no spelling of a page"
     page = client.get(JOBS, params={"page[number]": 2, "page[size]": 10}).json()
     assert [job["id"] for job in page["data"]] == ids[::-1][10:20]
     assert (page["meta"]["total_pages"], page["meta"]["total_results"]) == (3, 25)

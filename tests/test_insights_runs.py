@@ -279,3 +279,20 @@ def test_a_reset_forgets_runs_and_silence(start: Any) -> None:
     assert client.admin("GET", "/webhooks").json()["meta"]["waiting"] == 0
     assert client.get("/ai/conversations/insight-groups").json()["data"] == []
     assert client.get(AGGREGATES).json()["data"] == [{"record_count": 0}]
+
+
+def test_a_conversation_that_is_deleted_in_its_silence_is_no_trouble(
+    start: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client = start(insights_after=60.0)
+    grouped(client, insight(client))
+    client.admin("POST", "/clock", json={"freeze": True})
+    gone, kept = talk(client, "Hello"), talk(client, "Hello")
+    assert client.request("DELETE", f"/ai/conversations/{gone}").is_success
+
+    client.admin("POST", "/clock", json={"advance": 61})
+    client.admin("GET", "/webhooks", params={"wait": True})
+
+    assert len(client.get(f"/ai/conversations/{kept}/conversations-insights").json()["data"]) == 1
+    assert client.get(f"/ai/conversations/{gone}/conversations-insights").status_code == 404
+    assert "Traceback" not in capfd.readouterr().err

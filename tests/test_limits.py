@@ -307,6 +307,9 @@ def test_what_is_no_limit_is_refused(client, text):
 
 
 def test_too_many_limits_are_refused(client):
+    with pytest.raises(SettingsError, match="--rate-limit: at most 50 limits"):
+        Settings(rate_limit=tuple(f"{n}/day" for n in range(1, 52)))
+    assert len(Settings(rate_limit=tuple(f"{n}/day" for n in range(1, 51))).limits()) == 50
     assert client.admin("PUT", "/limits", json={"limits": [f"{n}/day" for n in range(1, 52)]}).status_code == 422
 
 

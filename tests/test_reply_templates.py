@@ -241,6 +241,12 @@ def test_a_sum_that_cannot_be_is_told(client, template, reason):
     assert answer.status_code == 400 and reason in answer.json()["errors"][0]["detail"]
 
 
+def test_a_value_that_is_not_there_is_no_null_in_json(client):
+    add(client, {"json": {"a": "{{ metadata.nope }}"}})
+    answer = client.chat()
+    assert answer.status_code == 400 and "cannot be filled in" in answer.json()["errors"][0]["detail"]
+
+
 def test_a_message_of_the_sdk_with_parts(client):
     add(client, {"text": "{{ request.messages[0].content[0].text }}"})
     parts = [{"type": "text", "text": "part one"}]
