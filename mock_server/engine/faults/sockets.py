@@ -180,8 +180,8 @@ class SocketWire(Wire):
             await self._finish_socket(fired)
 
     def hang_up(self) -> None:
-        assert self._exchange.frames is not None  # a fault ends no socket that was not accepted
-        self._exchange.frames.close(DROPPED, "", "server")
+        if self._exchange.frames is not None:
+            self._exchange.frames.close(DROPPED, "", "server")
         super().hang_up()
 
     async def _finish_socket(self, fired: Fired) -> None:
