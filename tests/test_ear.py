@@ -16,7 +16,7 @@ from mock_server.audio.ear import Ear, Quiet, Speaking, Spoken
 from mock_server.audio.formats import Format, speak
 from mock_server.audio.pieces import Opaque, Sound
 from mock_server.audio.streams import Stream
-from mock_server.audio.tones import Utterance, pitch_of, slot_of
+from mock_server.audio.tones import Utterance, chords_of, pitch_of, slot_of
 from tests.speech import decoded, resampled, texts, wav
 
 TEXTS = ["Hello there, this is the first one.", "Hi", "日本語テキスト 😀🎉", "", "The quick brown fox jumps. " * 6]
@@ -160,6 +160,11 @@ def test_of_texts_with_one_opening_and_length_the_coda_tells_which_it_is(speed, 
     samples = np.concatenate([decoded(speak(u, Format("mp3", 24000)), "mp3", 24000)[0] for u in [*known, unknown]])
 
     assert said("linear16", 24000, written(samples, 24000, "linear16"), known, sizes=sizes) == [*ALIKE[:-1], None]
+
+
+def test_chords_are_counted_without_their_making():
+    for text in (*TEXTS, *ALIKE, *texts(30)):
+        assert chords_of(text) == len(Utterance(text, 1.0, 0.1).symbols())
 
 
 def test_an_utterance_that_is_cut_short_or_goes_on_is_nobodys():

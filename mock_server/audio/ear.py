@@ -81,12 +81,13 @@ class _Sound:
         if stretch.opaque:
             return
         self.count += (end - first) * stretch.size
-        if self.follower or (not self.decided and self.text is None):
-            samples = stretch.samples(first, end)
+        if self.follower is not None:
+            self.follower.hear(stretch, first, end)
+        elif not self.decided and self.text is None:
             if self.kept and stretch.full != self.full:
                 self.kept = [kept * (stretch.full / self.full) for kept in self.kept]
             self.step, self.full = stretch.step, stretch.full
-            self.follower.hear(samples, stretch.full) if self.follower else self.kept.append(samples)
+            self.kept.append(stretch.samples(first, end))
 
 
 class Ear:

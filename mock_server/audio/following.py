@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mock_server.audio.hearing import APART, CERTAIN, ENOUGH, INEXACT, SILENT, allowance, heard_tones
-from mock_server.audio.stretches import thinned
-from mock_server.audio.tones import CODA, GAP, TAIL, Utterance, symbols
+from mock_server.audio.stretches import Stretch, thinned
+from mock_server.audio.tones import CODA, GAP, TAIL, Utterance, chords_of, symbols
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,14 +54,15 @@ class Follower:
         import numpy as np
 
         self._rate, self._step, self._full = rate, step, full
-        self._kept = deque([samples])  # the last of them
         self._end = len(samples)  # samples heard
-        self._first = 0  # the place of the first one kept
         thin = thinned(samples, step)
         heights = np.abs(thin)
         loud = np.flatnonzero(heights > SILENT * float(heights.max(initial=0.0)))
         self._start = int(loud[0]) if len(loud) else 0
         self._tracks = self._begun(thin, int(loud[-1]) + 1 if len(loud) else 0, known)
+        self._coda = min(map(self._coda_of, self._tracks), default=0)  # where the first one begins
+        self._kept: deque[Any] = deque([samples] if self._coda < self._end else ())  # from there on, and not for ever
+        self._first = 0  # the place of the first sample that is kept
         coda = max((track.slot for track in self._tracks), default=0.0) * CODA
         self._spare = int((coda + APART + TAIL) * rate) * step  # samples kept, beside what its length may be wrong by
 
@@ -103,14 +104,24 @@ class Follower:
         scored.sort(key=lambda pair: -pair[0])
         return [track for _, track in scored[:TRACKS]]
 
-    def hear(self, samples: Any, full: float) -> None:
-        """The next samples."""
-        if full != self._full:
-            self._kept = deque(kept * (full / self._full) for kept in self._kept)
-            self._full = full
+    def _coda_of(self, track: Track) -> int:
+        """The place of the first coda that there may be, a chord before it."""
+        chords = min(chords_of(utterance.text) for utterance in track.candidates) - CODA - 1
+        return int(track.start + chords * track.slot * self._rate) * self._step
+
+    def hear(self, stretch: Stretch, first: int, end: int) -> None:
+        """The next units."""
+        heard = (end - first) * stretch.size * stretch.step
+        self._end += heard
+        if self._end <= self._coda:
+            return
+        if stretch.full != self._full:
+            self._kept = deque(kept * (stretch.full / self._full) for kept in self._kept)
+            self._full = stretch.full
         kept = self._kept
-        kept.append(samples)
-        self._end += len(samples)
+        if not kept:
+            self._first = self._end - heard
+        kept.append(stretch.samples(first, end))
         least = self._end - self._spare - self._end // int(1 / INEXACT)
         while self._first + len(kept[0]) < least:
             self._first += len(kept.popleft())
@@ -119,6 +130,8 @@ class Follower:
         """The text, now that the last loud sample is known, counted from the first one; None where it is nobody's."""
         import numpy as np
 
+        if not self._kept:
+            return None
         samples = np.concatenate(self._kept)
         best, text = HALF, None
         length = (until - self._start) / self._rate

@@ -67,6 +67,12 @@ def symbols(text: str) -> bytes:
     return bytes((GAP,)).join(parts)
 
 
+def chords_of(text: str) -> int:
+    """How many chords and gaps `symbols` has, without their making."""
+    words = text.split()
+    return sum(map(len, words)) + len(words) + CODA
+
+
 def _melody(word: str, length: int) -> bytes:
     digest = shake_128(word.encode("utf-8", "surrogatepass")).digest(length)
     return bytes(byte & 63 for byte in digest)
