@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mock_server.audio.hearing import APART, CERTAIN, ENOUGH, INEXACT, SILENT, allowance, heard_tones
+from mock_server.audio.hearing import APART, CERTAIN, ENOUGH, INEXACT, SILENT, allowance, heard_tones, score
 from mock_server.audio.stretches import Stretch, thinned
-from mock_server.audio.tones import CODA, GAP, TAIL, Utterance, chords_of, symbols
+from mock_server.audio.tones import CODA, TAIL, Utterance, chords_of, symbols
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mock_server.audio.hearing import Floats
 
 VOICES = 200  # pairs of pitch and speed that are tried: the newest
@@ -146,21 +144,6 @@ class Follower:
                 if found > best:
                     best, text = found, utterance.text
         return text
-
-
-def score(low: "NDArray[Any]", high: "NDArray[Any]", melody: bytes) -> float:
-    """The share of tones that were heard of the chords that were to be."""
-    import numpy as np
-
-    count = min(len(melody), len(low))
-    wanted = np.frombuffer(melody, dtype=np.uint8, count=count)
-    chords = count - melody.count(GAP, 0, count)  # GAP is no chord's number, nor any tone's
-    if not chords:
-        return 0.0
-    right = np.count_nonzero((low[:count] == wanted & 7) & (wanted != GAP)) + np.count_nonzero(
-        high[:count] == wanted >> 3
-    )
-    return right / chords / 2
 
 
 @lru_cache(maxsize=512)

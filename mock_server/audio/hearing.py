@@ -132,16 +132,14 @@ def recognise(file: IO[bytes], known: Sequence[Utterance]) -> list[str]:
 
     The audio may have been decoded, resampled or encoded anew. Where two are known to sound alike the first one wins.
     """
-    import numpy as np
-
     if not known:
         return []
     file.seek(0)
     samples, rate = _decoded(file)
     texts: list[str] = []
-    symbols = [np.frombuffer(utterance.symbols(), dtype=np.uint8) for utterance in known]
+    melodies = [utterance.symbols() for utterance in known]
     for start, end in _stretches(samples, rate):
-        text = _best(samples, rate, start, end, known, symbols)
+        text = _best(samples, rate, start, end, known, melodies)
         if text is None:
             return []
         texts.append(text)
@@ -192,25 +190,24 @@ def _best(
     start: int,
     end: int,
     known: Sequence[Utterance],
-    melodies: "Sequence[NDArray[np.uint8]]",
+    melodies: Sequence[bytes],
 ) -> str | None:
     """The known utterance that a stretch of sound is."""
     length = (end - start) / rate
     best, found = ENOUGH, None
     tones: dict[tuple[float, float, int, float], Any] = {}
-    for utterance, symbols in zip(known, melodies, strict=True):
-        if abs(len(symbols) * utterance.slot - length) > allowance(length):
+    for utterance, melody in zip(known, melodies, strict=True):
+        if abs(len(melody) * utterance.slot - length) > allowance(length):
             continue
-        chords = symbols != GAP
         for shift in SHIFTS:
-            key = (utterance.pitch, utterance.slot, len(symbols), shift)
+            key = (utterance.pitch, utterance.slot, len(melody), shift)
             if key not in tones:
                 at = start + shift * rate
-                tones[key] = heard_tones(samples, rate, at, utterance.pitch, utterance.slot, len(symbols))
+                tones[key] = heard_tones(samples, rate, at, utterance.pitch, utterance.slot, len(melody))
             low, high = tones[key]
-            score = float(((low == symbols % 8)[chords].mean() + (high == symbols // 8)[chords].mean()) / 2)
-            if score > best:
-                best, found = score, utterance.text
+            heard = score(low, high, melody)
+            if heard > best:
+                best, found = heard, utterance.text
         if best > CERTAIN:
             break
     return found
@@ -219,6 +216,21 @@ def _best(
 def allowance(length: float) -> float:
     """Seconds by which a sound of so many may be longer or shorter than the utterance that it is."""
     return max(0.12, INEXACT * length)
+
+
+def score(low: "NDArray[Any]", high: "NDArray[Any]", melody: bytes) -> float:
+    """The share of tones that were heard of the chords that were to be."""
+    import numpy as np
+
+    count = min(len(melody), len(low))
+    wanted = np.frombuffer(melody, dtype=np.uint8, count=count)
+    chords = count - melody.count(GAP, 0, count)  # GAP is no chord's number, nor any tone's
+    if not chords:
+        return 0.0
+    right = np.count_nonzero((low[:count] == wanted & 7) & (wanted != GAP)) + np.count_nonzero(
+        high[:count] == wanted >> 3
+    )
+    return right / chords / 2
 
 
 def heard_tones(

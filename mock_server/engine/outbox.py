@@ -15,9 +15,6 @@ from mock_server.engine.accounts import Account
 
 Work = Callable[[], Awaitable[None]]
 AT_ONCE = 16  # pieces of one account's work that run side by side; more wait, and hold up no other account
-ROUNDING = (
-    1e-6  # seconds: times of rows are whole milliseconds of a time rounded to a microsecond, so up to half of one late
-)
 LONGEST = 86400.0  # seconds of sleep at a time
 
 
