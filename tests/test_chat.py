@@ -51,6 +51,31 @@ def test_the_last_user_message_is_echoed(client):
     assert "second" in text and "first" not in text
 
 
+# A request that comes again is not thought over again. Nobody may see that.
+
+
+@pytest.mark.parametrize("more", [{}, {"n": 3}, {"max_tokens": 2}, {"logprobs": True}, {"stop": "canned"}])
+def test_a_request_that_comes_again_is_answered_the_same_but_for_its_id(client, more):
+    first, second, third = [client.chat(**more).json() for _ in range(3)]
+    assert len({first.pop("id"), second.pop("id"), third.pop("id")}) == 3
+    assert first == second == third and first["usage"]["completion_tokens"] > 0
+
+
+def test_a_reply_counts_at_once_for_a_request_that_came_before(client):
+    before = said(client.chat())
+    client.http.post(client.url + "/_mock/replies", json={"reply": {"text": "mine", "finish_reason": "length"}})
+    assert said(client.chat()) == said(client.chat()) == "mine"
+    client.http.delete(client.url + "/_mock/replies")
+    after = client.chat().json()["choices"][0]
+    assert after["message"]["content"] == before and after["finish_reason"] == "stop"
+
+
+def test_a_call_that_must_be_has_another_id_each_time(client):
+    wanted = {"tools": [TOOL], "tool_choice": "required"}
+    answers = [client.chat(**wanted).json()["choices"][0]["message"] for _ in range(3)]
+    assert len({answer["tool_calls"][0]["id"] for answer in answers}) == 3
+
+
 def test_ids_differ_from_answer_to_answer(client):
     assert client.chat().json()["id"] != client.chat().json()["id"]
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from mock_server.engine.replies.match import ToolResult, View
-from mock_server.engine.replies.rules import PacingRule, Usage
+from mock_server.engine.replies.rules import PacingRule, Reply, Usage
 
 PER_MESSAGE = 4  # tokens of a message's frame
 CACHED_LENGTH = 4096  # characters; tests ask the same short things again and again
@@ -47,8 +47,8 @@ class Ask(View):
     """A request to a model: what rules match on, and what bounds the answer."""
 
     __slots__ = (
-        "barred", "call_prefix", "cap", "count", "forced", "functions", "options", "prompt_tokens", "regex", "schema", "seed",
-        "stop", "thinks",
+        "barred", "call_prefix", "cap", "count", "forced", "functions", "options", "prompt_tokens", "regex", "said", "schema",
+        "seed", "stop", "thinks",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,7 @@ class Ask(View):
         self.cap: int | None = None  # tokens of a choice
         self.stop: str | Sequence[str] | None = None
         self.thinks: bool | None = None  # None: as the model does
+        self.said: Said | None = None  # to it, the last time that it came
 
     def offer(self, functions: Sequence[Offered]) -> None:
         """What may be called."""
@@ -124,7 +125,7 @@ class Prompt:
 class Choice:
     """One of n answers: text or tool calls (id, name, arguments as JSON), the reasoning before it, why it ended."""
 
-    __slots__ = ("finish_reason", "index", "reasoning", "refusal", "stopped_by", "tokens", "tool_calls")
+    __slots__ = ("finish_reason", "index", "reasoning", "refusal", "stopped_by", "tokens", "tool_calls", "written")
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -134,6 +135,7 @@ class Choice:
         self.refusal: Sequence[str] = ()
         self.finish_reason = "stop"
         self.stopped_by: str | None = None  # the stop string that was met
+        self.written = ""  # in a dialect, by the one that writes it whole
 
     @property
     def content(self) -> str | None:
@@ -151,6 +153,14 @@ class Choice:
             return said
         called = sum(len(tokenize(name)) + len(tokenize(arguments)) for _, name, arguments in self.tool_calls)
         return said + called
+
+
+class Said(NamedTuple):
+    """What a reply that always says the same has said, and its tokens (`Completion.spent`)."""
+
+    by: Reply
+    choices: list[Choice]
+    counted: tuple[int, int]
 
 
 class Completion:

@@ -230,6 +230,12 @@ def _head(answer: Completion, kind: str) -> str:
 
 
 def _choice(answer: Completion, choice: Choice) -> str:
+    if not choice.written:  # one that is said again is written once
+        choice.written = _written(answer, choice)
+    return choice.written
+
+
+def _written(answer: Completion, choice: Choice) -> str:
     more, logprobs = "", "null"
     if choice.reasoning:
         more = f',"reasoning_content":{quoted("".join(choice.reasoning))}'
