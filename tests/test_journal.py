@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
+from mock_server.engine.heads import Head
 from mock_server.engine.journal import Ring
 from tests.waiting import tries
 
@@ -222,7 +223,7 @@ def test_delete_forgets_the_accounts_own_or_all(start):
 
 
 def exchange(n: int, body: bytes = b"") -> Exchange:
-    made = Exchange("http", "POST", f"/{n}", b"", [], 0.0)
+    made = Exchange("http", Head("POST", f"/{n}", b"", b"", []), 0.0)
     made.request_body = body
     return made
 

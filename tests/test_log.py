@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 
 from mock_server import LocalServer, Settings
 from mock_server.engine.exchange import Exchange
+from mock_server.engine.heads import Head
 from mock_server.engine.log import JsonLines, Log
 
 KEY = "a-key-that-is-in-no-log"
@@ -258,7 +259,7 @@ def test_a_long_path_is_cut_and_a_short_one_is_not():
         log = Log("text", out)
 
         async def run() -> None:
-            log.see(Exchange("http", "GET", path, query, (), 0.0))
+            log.see(Exchange("http", Head("GET", path, b"", query, []), 0.0))
             log.close()
 
         asyncio.run(run())

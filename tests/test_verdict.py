@@ -14,6 +14,7 @@ from mock_server.base.clock import Timeline
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
 from mock_server.engine.frames import Frames
+from mock_server.engine.heads import Head
 from mock_server.engine.verdict import MOST_ATTEMPTS, RULES, judge, retry_after
 from tests.patient import patient_openai, patient_telnyx
 from tests.waiting import tries
@@ -273,7 +274,7 @@ def test_every_rule_is_explained(client):
 def attempt(
     started: float, status: int = 503, at: float = 0.0, *headers: tuple[bytes, bytes], **fields: Any
 ) -> Exchange:
-    exchange = Exchange("http", "GET", "/v2/ai/models", b"", list(fields.pop("request", [])), started)
+    exchange = Exchange("http", Head("GET", "/v2/ai/models", b"", b"", list(fields.pop("request", []))), started)
     exchange.id, exchange.at, exchange.status, exchange.ended = f"{started}", at, status, "complete"
     exchange.account, exchange.response_headers = Account("acct_x", Timeline(lambda: 0.0), ""), list(headers)
     for name, value in fields.items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mock_server.base.clock import Clock
 from mock_server.engine.accounts import Account
 from mock_server.engine.exchange import Exchange
+from mock_server.engine.heads import OVER
 from mock_server.engine.journal import Ring
 from mock_server.engine.operations import Operation
 
@@ -32,6 +33,7 @@ def packed(ring: Ring) -> bytes:
                 "account": None if account is None else account.id,
                 "operation": None if operation is None else operation.id,
                 "params": dict(exchange.params),
+                "head": None,
                 "wire": None,
                 "keyed": None,
             }
@@ -49,6 +51,7 @@ def unpacked(journals: Iterable[bytes], operations: Mapping[str, Operation], clo
             exchange = Exchange.__new__(Exchange)
             for name, value in row.items():
                 setattr(exchange, name, value)
+            exchange.head = OVER
             exchange.account = None if row["account"] is None else Account(row["account"], clock.timeline(), "")
             exchange.operation = None if row["operation"] is None else operations[row["operation"]]
             found.exchanges.append(exchange)

@@ -1,12 +1,12 @@
 """The note that the chain passes along about one exchange: who, what, what was decided, what went over the wire."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.types import Receive
 
 from mock_server.engine.accounts import Account
+from mock_server.engine.heads import NO_PARAMS, Head, Headers
 from mock_server.engine.idempotency import Keyed
 from mock_server.engine.operations import Operation
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 BODY_CAP = 16 * 1024  # bytes kept of each body
 Ended = Literal["", "complete", "client_left", "cut", "stopped", "crashed"]
-Headers = list[tuple[bytes, bytes]]
-NO_PARAMS: Mapping[str, str] = MappingProxyType({})
 NO_HEADERS: Headers = []
 
 
@@ -25,19 +23,20 @@ class Exchange:
 
     # Slots: written and read for every request, at a fifth of what attributes cost that a class has defaults for.
     __slots__ = (
-        "account", "at", "body", "call", "duration", "ended", "fault", "frames", "header_bytes", "headers", "id", "keyed",
+        "account", "at", "body", "call", "duration", "ended", "fault", "frames", "head", "header_bytes", "headers", "id", "keyed",
         "kind", "method", "more_headers", "near_misses", "operation", "params", "path", "query", "receive", "reply",
-        "request_body", "request_headers", "request_size", "response_body", "response_headers", "response_size", "secret",
+        "request_body", "request_headers", "request_size", "response_body", "response_headers", "response_size",
         "spoken", "started", "status", "tokens", "warnings", "wire", "wrapped",
     )  # fmt: skip
 
-    def __init__(self, kind: str, method: str, path: str, query: bytes, headers: Headers, started: float) -> None:
+    def __init__(self, kind: str, head: Head, started: float) -> None:
         self.kind = kind  # "http" | "socket"
-        self.method = method
-        self.path = path
-        self.query = query
-        self.request_headers = headers
-        self.headers = dict(headers)  # the last of each name; the journal does not keep it
+        self.head = head  # while it runs, as `headers`: the journal keeps neither
+        self.method = head.method
+        self.path = head.path
+        self.query = head.query
+        self.request_headers = head.headers  # other exchanges may have them, too
+        self.headers = head.named
         self.started = started  # monotonic seconds
         self.id = ""
         self.account: Account | None = None
@@ -49,9 +48,6 @@ class Exchange:
         self.receive: Receive | None = None  # for operations that read their body themselves
         self.wire: Any = None  # a fault's, between it and the connection, while it runs
         self.keyed: Keyed | None = None  # its Idempotency-Key
-        self.secret = (
-            b""  # the API key while the exchange runs, to mask it; wiped before the journal keeps the exchange
-        )
         self.at = 0.0  # seconds since the epoch, by the account's clock
         self.duration = 0.0  # seconds
         self.request_body = b""  # as much as the journal keeps

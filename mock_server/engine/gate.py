@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mock_server.base.clock import Clock
 from mock_server.base.errors import ApiError, Dialect, NotEmulated, TooLarge
 from mock_server.base.states import refusal
-from mock_server.engine.accounts import Accounts, bearer_key, signed_key
+from mock_server.engine.accounts import Accounts
 from mock_server.engine.answers import Instead, Ready, of_error
 from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.faults.table import HEADER, Faults
@@ -63,14 +63,10 @@ class Gate:
         arriving, leaving = receive, send  # as they are before limits and faults come between
         dialect: Dialect = "std"
         try:
-            headers = exchange.headers
-            authorization = headers.get(b"authorization")
-            key = bearer_key(authorization)
-            exchange.secret = key or signed_key(authorization, exchange.query)
-            raw_path = scope.get("raw_path") or scope["path"].encode()
-            operation, params = self._operations.find(exchange.kind, exchange.method, exchange.path, raw_path)  # type: ignore[arg-type]
-            exchange.operation, exchange.params, dialect = operation, params, operation.dialect
-            exchange.account = self._accounts.of_key(exchange.secret if operation.signed else key)
+            head, headers = exchange.head, exchange.headers
+            operation = head.operation or self._find(exchange)
+            exchange.operation, exchange.params, dialect = operation, head.params, operation.dialect
+            exchange.account = self._accounts.of_key(head.secret if operation.signed else head.key)
             exchange.at = exchange.account.timeline.now()
             if SCENARIO in headers:
                 self._scenarios.by_header(exchange.account, headers[SCENARIO])
@@ -120,7 +116,7 @@ class Gate:
                 _check_size(int(length), limit)
             exchange.wrapped = receive is not arriving
             exchange.call = self._enter(exchange, operation)
-            scope["path_params"] = params
+            scope["path_params"] = head.params
             answer = None
             if self._lean and operation.handler is not None:
                 answer = await operation.handler(scope, receive, send)
@@ -162,10 +158,16 @@ class Gate:
                 self._in_flight.release(exchange.keyed)
         return None
 
+    def _find(self, exchange: Exchange) -> Operation:
+        """The operation that a head names, from now on known with it. Raises NotFound, MethodNotAllowed and BadRequest."""
+        head = exchange.head
+        head.operation, head.params = self._operations.find(exchange.kind, head.method, head.path, head.raw_path)  # type: ignore[arg-type]
+        return head.operation
+
     def _attribute(self, exchange: Exchange) -> None:
         """An exchange with no operation belongs to its key's account all the same, where the key is good."""
         try:
-            exchange.account = self._accounts.of_key(exchange.secret)
+            exchange.account = self._accounts.of_key(exchange.head.secret)
             exchange.at = exchange.account.timeline.now()
         except ApiError:
             pass

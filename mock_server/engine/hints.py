@@ -29,7 +29,7 @@ class Hints:
 
     def give(self, exchange: Exchange, name: str, /, **values: str) -> None:
         """Note a hint of the table, `values` in the place of its fields."""
-        secret = exchange.secret
+        secret = exchange.head.secret
         says = TABLE[name].says.format(**{field: hidden(value, secret)[:LONGEST] for field, value in values.items()})
         if says in exchange.warnings or len(exchange.warnings) >= MOST_NOTED:
             return

@@ -14,8 +14,9 @@ from mock_server.base.errors import UnexpectedError
 from mock_server.base.ids import Ids
 from mock_server.engine.accounts import MAX_KEY_BYTES, Account
 from mock_server.engine.answers import Layer, Ready, of_error
-from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
+from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.frames import SocketTee
+from mock_server.engine.heads import Head, Headers
 from mock_server.engine.masks import blank_names, mask
 from mock_server.engine.tally import Tally
 from mock_server.engine.watching import Onlooker
@@ -89,14 +90,8 @@ class Journal:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = scope["type"] == "websocket"
-        exchange = Exchange(
-            "socket" if socket else "http",
-            "GET" if socket else scope["method"],
-            scope["path"],
-            scope["query_string"],
-            scope["headers"],
-            self._machine.monotonic(),
-        )
+        head = scope.get("mock.head") or _head(scope)
+        exchange = Exchange("socket" if socket else "http", head, self._machine.monotonic())
         scope["mock.exchange"] = exchange
         connection = scope.get("mock.connection")
         if not socket and connection is not None and (body := connection.whole(scope)) is not None:
@@ -212,6 +207,18 @@ class _Tee:
             self.kept = True
             exchange.ended = exchange.ended or "complete"
             self._journal.keep(exchange)
+
+
+def _head(scope: Scope) -> Head:
+    """That of a socket, or of a request from a server that is not ours."""
+    path: str = scope["path"]
+    return Head(
+        scope.get("method", "GET"),
+        path,
+        scope.get("raw_path") or path.encode(),
+        scope["query_string"],
+        scope["headers"],
+    )
 
 
 def _dressed(headers: Headers, more: Headers) -> Headers:

@@ -5,7 +5,8 @@ import re
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from mock_server.engine.exchange import BODY_CAP, Exchange, Headers
+from mock_server.engine.exchange import BODY_CAP, Exchange
+from mock_server.engine.heads import OVER, Head, Headers, Masked
 
 MASK = b"***"
 # Headers that carry credentials, whatever their value.
@@ -33,17 +34,16 @@ IN_FORM = re.compile(rb'(name="' + NAME_BYTES + rb'"[^\r\n]*(?:\r\n[^\r\n]+)*\r\
 OURS = 3  # content-type, content-length, x-request-id: an answer with no other header echoes nothing in them
 SHORTEST_SECRET = 8  # a shorter key would blank out ordinary words
 PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+")  # looks the same however it is escaped
-NONE: dict[bytes, bytes] = {}  # headers of an exchange that is over
 
 
 def mask(exchange: Exchange) -> None:
     """Take the account's key and every credential header out of an exchange, before the journal keeps it."""
-    secret, exchange.secret = exchange.secret, b""
-    exchange.headers = NONE
-    forms = () if len(secret) < SHORTEST_SECRET else (secret,) if PLAIN.fullmatch(secret) else forms_of(secret)
-    exchange.header_bytes = _mask_headers(exchange.request_headers, forms)
+    head = exchange.head
+    exchange.head, exchange.headers = OVER, OVER.named
+    forms, exchange.request_headers, exchange.header_bytes = head.masked or _mask_head(head)
     if len(exchange.response_headers) > OURS:
-        exchange.header_bytes += _mask_headers(exchange.response_headers, forms)
+        exchange.response_headers, size = _mask_headers(exchange.response_headers, forms)
+        exchange.header_bytes += size
     request, response = exchange.request_body, exchange.response_body
     for form in forms:
         if form in request:
@@ -77,19 +77,26 @@ def forms_of(secret: bytes) -> tuple[bytes, ...]:
     return tuple(sorted({secret, *(form.encode() for form in written)}, key=len, reverse=True))
 
 
-def _mask_headers(headers: Headers, forms: tuple[bytes, ...]) -> int:
-    """In place, for the exchange is over, and nobody else reads its headers any more. How many bytes they have."""
+def _mask_head(head: Head) -> Masked:
+    secret = head.secret
+    forms = () if len(secret) < SHORTEST_SECRET else (secret,) if PLAIN.fullmatch(secret) else forms_of(secret)
+    head.masked = Masked(forms, *_mask_headers(head.headers, forms))
+    return head.masked
+
+
+def _mask_headers(headers: Headers, forms: tuple[bytes, ...]) -> tuple[Headers, int]:
+    """The headers as they are kept, and how many bytes the values of those have that are not blanked out."""
+    masked: Headers = []
     size = 0
-    for i, (name, value) in enumerate(headers):
+    for name, value in headers:
         if name in SECRET_HEADERS:
-            headers[i] = (name, MASK)
+            masked.append((name, MASK))
             continue
         size += len(value)
         for form in forms:
-            if form in value:
-                value = value.replace(form, MASK)
-                headers[i] = (name, value)
-    return size
+            value = value.replace(form, MASK)
+        masked.append((name, value))
+    return masked, size
 
 
 def blank_names(text: bytes) -> bytes:

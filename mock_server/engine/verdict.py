@@ -17,7 +17,8 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any
 
-from mock_server.engine.exchange import Exchange, Headers
+from mock_server.engine.exchange import Exchange
+from mock_server.engine.heads import Headers
 
 MOST_ATTEMPTS = 10  # of one request; the SDKs make 3 unless told otherwise
 AGAIN = frozenset({408, 409, 429})

@@ -8,7 +8,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from mock_server.base.errors import BadRequest
+from mock_server.engine.heads import Head
 from mock_server.engine.masks import OURS
+from mock_server.protocols.heads import END, LONGEST, Heads
 from mock_server.protocols.refusal import refuse
 from mock_server.protocols.transports import OneWrite, Outgoing
 
@@ -50,9 +52,12 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     prompt = False  # whether the application does without a task of its own until it first waits
+    between = True  # whether the next byte begins a request
     around = 0  # bytes that came since the last of a body, or since the request began
     _packet = 0  # bytes that are being read, until a request begins in them
     _reading = False
+    _declined = False  # whether a request is read that wants another protocol than there is
+    _unknown = b""  # the head that is being read, if it is worth to be known
     _ready: tuple[RequestResponseCycle, Any] | None = None  # a request that has been read, to be begun
     _idle: asyncio.TimerHandle | None = None
     _idle_since = 0.0
@@ -61,7 +66,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.transport = OneWrite(transport)  # type: ignore[assignment]
         self.prompt = getattr(self.app, "prompt", False)
-        self._outgoing = vars(self.server_state).setdefault("mock_outgoing", Outgoing(self.loop))
+        shared = vars(self.server_state)
+        self._outgoing = shared.setdefault("mock_outgoing", Outgoing(self.loop))
+        self._heads: Heads = shared.setdefault("mock_heads", Heads())
         self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -70,17 +77,54 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """As uvicorn's, but that a connection is idle until a head is whole, however it drips."""
-        self._reading = True
+        if self.between and (self.cycle is None or self.cycle.response_complete):
+            end = data.find(END, 0, LONGEST) + len(END)
+            if end >= len(END):
+                raw = data[:end]
+                head = self._heads.get(raw)
+                if head is None:
+                    self._unknown = raw
+                elif head.length == len(data) - end:
+                    self.begin_known(head, data[end:])
+                    return
+        while data:
+            data = self._parse(data)
+        self._unknown = b""
+
+    def begin_known(self, head: Head, body: bytes) -> None:
+        """Begin a request that has come whole, its head byte for byte as one that was parsed."""
+        self.on_message_begin()
+        self.around = 0
+        scope: Any = self.scope
+        self.headers += head.headers
+        scope["method"], scope["path"], scope["raw_path"] = head.method, head.path, head.raw_path
+        scope["query_string"], scope["mock.head"] = head.query, head
+        arrived = asyncio.Event()
+        arrived.set()
+        self.cycle = cycle = RequestResponseCycle(
+            scope, self.transport, self.flow, self.logger, self.access_logger, self.access_log,
+            self.server_state.default_headers, arrived, False, True, self.on_response_complete,
+        )  # fmt: skip
+        cycle.body, cycle.more_body = bytearray(body), False
+        self.between = True
+        (self._begin if self.prompt else self._start_asgi_task)(cycle, self.app)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Gives back what was not read."""
+        self._reading, rest = True, b""
         self._packet = len(data)
         self.around += self._packet
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._reading = False
+        except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
+                self._reading = False
                 self._stop_idling()
                 self.handle_websocket_upgrade()
-            return
+                return b""
+            rest = data[upgrade.args[0] :]
+            if self._declined:
+                self._declined, rest = False, self._without_upgrade() + rest
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
         else:
@@ -92,6 +136,7 @@ class HttpProtocol(HttpToolsProtocol):
             (cycle, app), self._ready = self._ready, None
             self._begin(cycle, app)
         self._reading = False
+        return rest
 
     def _give_up(self, why: str) -> None:
         self._ready = None
@@ -103,8 +148,30 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.between = False
         self.around, self._packet = self._packet, 0  # a second request in a packet is somewhere in it
         self.scope["mock.connection"] = self  # type: ignore[typeddict-unknown-key]
+
+    def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade() and self._get_upgrade() not in (None, b"websocket"):
+            self._declined = True
+            return
+        super().on_headers_complete()
+        raw, self._unknown = self._unknown, b""
+        if raw and self.cycle is not None and self.cycle.scope is self.scope and self.cycle.keep_alive:
+            self._heads.learn(raw, self.scope)
+
+    def on_message_complete(self) -> None:
+        if not self._declined:
+            super().on_message_complete()
+        self.between = True
+
+    def _without_upgrade(self) -> bytes:
+        """The head that was read, to be read again. The parser takes a body for what was upgraded to: to HTTP/2, say, as
+        Java's client asks with every first request. It stays with HTTP/1.1."""
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + self.parser.get_http_version().encode()]
+        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join(lines) + END
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._reading and self.prompt:

@@ -8,6 +8,7 @@ from typing import Any
 from mock_server.base.ids import account_id
 from mock_server.base.place import Place
 from mock_server.engine.accounts import MAX_KEY_BYTES, bearer_key, signed_key
+from mock_server.engine.heads import Head
 from mock_server.protocols import HttpProtocol
 from mock_server.workers.channel import CLIENT, Channel
 from mock_server.workers.spread import EVERYONES
@@ -56,7 +57,10 @@ class Adopted(HttpProtocol):
 
 
 class SiblingProtocol(Adopted):
-    """A connection of the first worker itself: what is asked over it concerns this worker alone."""
+    """A connection of the first worker itself: what is asked over it concerns this worker alone.
+
+    Each ends with its one request: so no head of theirs is ever known to the protocol below.
+    """
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -73,7 +77,6 @@ class WorkerProtocol(Adopted):
     def __init__(self, *arguments: Any, switchboard: Switchboard, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._switchboard = switchboard
-        self._between = True  # whether the next byte begins a request
         self._begun: bytearray | None = None  # the bytes of a request whose head is not complete
         self._goes_to: int | None = None
         self._over = False  # nothing more is read
@@ -83,7 +86,7 @@ class WorkerProtocol(Adopted):
             return
         if self._begun is not None:
             self._begun += data
-        elif self._between and self._is_idle():
+        elif self.between and self._is_idle():
             self._begun = bytearray(data)
         super().data_received(data)
         if self._goes_to is not None:
@@ -105,7 +108,6 @@ class WorkerProtocol(Adopted):
 
     def on_message_begin(self) -> None:
         if self._goes_to is None and not self._over:
-            self._between = False
             super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -121,13 +123,16 @@ class WorkerProtocol(Adopted):
             self._over = True
             self.flow.pause_reading()
 
+    def begin_known(self, head: Head, body: bytes) -> None:
+        self._begun = None  # it was for this worker when its head was parsed
+        super().begin_known(head, body)
+
     def on_body(self, body: bytes) -> None:
         if self._goes_to is None and not self._over:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._goes_to is None and not self._over:
-            self._between = True
             super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:

@@ -12,10 +12,11 @@ from starlette.types import Message, Receive, Scope, Send
 from mock_server.base.clock import Clock
 from mock_server.base.ids import Ids
 from mock_server.engine.answers import disconnected
-from mock_server.engine.exchange import Exchange, Headers
+from mock_server.engine.exchange import Exchange
 from mock_server.engine.faults.answers import event_body, instead
 from mock_server.engine.faults.effects import Effect, Moment
 from mock_server.engine.faults.schedule import Fired
+from mock_server.engine.heads import Headers
 
 EVENT = re.compile(rb".*?(?:\r?\n){2}|.+", re.DOTALL)
 # What ends a stream as it should: of chats, of Anthropic's messages, of responses.

@@ -30,8 +30,8 @@ def consult(replies: Replies, exchange: Exchange, view: View, tally: Tally, *, s
 def _unmatched(replies: Replies, exchange: Exchange, view: View, strict: bool) -> None:
     """Tell which of the user's replies came nearest."""
     near = replies.near_misses(view)
-    if len(exchange.secret) >= SHORTEST_SECRET:  # a rule may name a key
-        near = [told.replace(exchange.secret.decode("latin-1"), MASK.decode()) for told in near]
+    if len(secret := exchange.head.secret) >= SHORTEST_SECRET:  # a rule may name a key
+        near = [told.replace(secret.decode("latin-1"), MASK.decode()) for told in near]
     exchange.near_misses = [*exchange.near_misses, *near]
     nearest = f" Nearest: {'; '.join(near)}." if near else ""
     if strict:
