@@ -155,8 +155,18 @@ class Choice:
         return said + called
 
 
+def count(choices: Sequence[Choice]) -> tuple[int, int]:
+    """Tokens of all choices, and how many of them were reasoning."""
+    total = reasoning = 0
+    for choice in choices:
+        reasoning += len(choice.reasoning)
+        silent = choice.tool_calls or choice.refusal
+        total += choice.size() if silent else len(choice.tokens) + len(choice.reasoning)
+    return total, reasoning
+
+
 class Said(NamedTuple):
-    """What a reply that always says the same has said, and its tokens (`Completion.spent`)."""
+    """What a reply that always says the same has said, and its tokens."""
 
     by: Reply
     choices: list[Choice]
@@ -192,11 +202,7 @@ class Completion:
         return self.counted
 
     def _count(self) -> tuple[int, int]:
-        total = reasoning = 0
-        for choice in self.choices:
-            reasoning += len(choice.reasoning)
-            silent = choice.tool_calls or choice.refusal
-            total += choice.size() if silent else len(choice.tokens) + len(choice.reasoning)
+        total, reasoning = count(self.choices)
         if (usage := self.usage) is not None:
             total = total if usage.completion_tokens is None else usage.completion_tokens
             reasoning = reasoning if usage.reasoning_tokens is None else usage.reasoning_tokens

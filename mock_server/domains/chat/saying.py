@@ -9,7 +9,7 @@ from typing import Any
 from mock_server.base.errors import BadRequest
 from mock_server.base.ids import Ids
 from mock_server.domains.models import service as models
-from mock_server.engine.completion import Ask, Choice, Completion, Offered, Said, tokenize
+from mock_server.engine.completion import Ask, Choice, Completion, Offered, Said, count, tokenize
 from mock_server.engine.replies import Chosen, Reply, View, fill, fill_all
 from mock_server.engine.replies.rules import ToolCall
 from mock_server.world import Call
@@ -36,23 +36,27 @@ def say(call: Call, ask: Ask, prefix: str, quoted: str | None = None) -> Complet
         reply, call.exchange.reply = None, "retrieval"
     else:
         quoted = None
-    shipped = chosen is not None and chosen.shipped
-    said = ask.said
-    if said is not None and said.by is reply and shipped:
-        choices, counted = said.choices, said.counted
+    if chosen is not None and chosen.shipped and reply is not None and ask.forced is None:
+        choices, counted = _said(call, ask, reply)
     else:
         choices, counted = _choices(call, ask, reply, quoted), None
     completion = Completion(prefix + call.hex("chat"), int(call.exchange.at), ask.model, ask.prompt_tokens, choices)
     completion.counted = counted
     if chosen is not None and not chosen.shipped:
         _override(completion, chosen, ask)
-    elif counted is None and shipped and reply is not None and ask.forced is None:
-        # What is shipped is texts that fill in the request: they say the same to the same one, but for a call that must be.
-        ask.said = Said(reply, choices, completion.spent())
     spent = call.exchange.tokens = completion.prompt_tokens, completion.spent()[0]
     if call.world.limits.on:
         call.spend(sum(spent))
     return completion
+
+
+def _said(call: Call, ask: Ask, reply: Reply) -> tuple[list[Choice], tuple[int, int]]:
+    """What a shipped reply says. It is texts that fill in the request: they say the same to the same one."""
+    said = ask.said
+    if said is None or said.by is not reply:
+        choices = _choices(call, ask, reply, None)
+        said = ask.said = Said(reply, choices, count(choices))
+    return said.choices, said.counted
 
 
 def _choices(call: Call, ask: Ask, reply: Reply | None, quoted: str | None) -> list[Choice]:
