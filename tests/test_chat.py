@@ -359,7 +359,11 @@ def test_a_stream_in_one_piece_has_the_bytes_of_its_events(logprobs: bool, inclu
 
     events = wire.events(answer, include_usage, size)
 
-    assert wire.all_events(answer, include_usage, size) == b"".join(events)
+    for _ in range(2):
+        assert wire.all_events(answer, include_usage, size).body == b"".join(events)
+        answer.id, events = "chatcmpl-2", [event.replace(b"chatcmpl-1", b"chatcmpl-2") for event in events]
+    other = wire.all_events(answer, not include_usage, size).body
+    assert other == b"".join(wire.events(answer, not include_usage, size))
     assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
     deltas = [json.loads(event[6:]) for event in events[:-1]]
     content = "".join(c["delta"].get("content") or "" for d in deltas for c in d["choices"] if c["index"] == 0)

@@ -219,6 +219,30 @@ def test_delete_forgets_the_accounts_own_or_all(start):
     assert client.http.delete(client.url + "/_mock/requests").json() == {"deleted": 2} and whole(client) == []
 
 
+def test_a_stream_that_comes_again_is_there_as_it_was_sent_each_time(client):
+    sent = [client.chat("stream200 please", stream=True).text for _ in range(3)]
+    assert len(set(sent)) == 3, "each has its own id"
+    told = [
+        (entry["response"]["body"], entry["response"]["size"], entry["response"]["truncated"])
+        for entry in client.journal()
+    ]
+    assert told == [(text[: 16 * KB], len(text), True) for text in reversed(sent)]
+
+
+@pytest.mark.parametrize("where", ["text", "model", "service_tier"])
+def test_a_key_in_a_stream_that_comes_again_is_masked_each_time(client, where):
+    keys = ["key0text"] if where == "text" else [f"plain-key-{where}", f'odd"\\/+&=%{where}']  # one word is one event
+    for key in keys:
+        mine = client.as_key(key)
+        fields = {"model": "m"} if where == "text" else {where: f"<{key}>"}
+        sent = [mine.chat(key if where == "text" else "hi", stream=True, **fields) for _ in range(3)]
+        entries = mine.journal()
+        assert [answer.status_code for answer in sent] == [200] * 3 and len(entries) == 3
+        for entry in entries:
+            body = entry["response"]["body"]
+            assert key not in body and json.dumps(key)[1:-1] not in body and "***" in body and "data: [DONE]" in body
+
+
 # Caps
 
 

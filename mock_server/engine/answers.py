@@ -16,6 +16,8 @@ JSON = (b"content-type", b"application/json")
 XML = (b"content-type", b"application/xml")
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
+LONGEST_SONG = 32 * 1024  # bytes of one that is remembered
+REFRAIN = b"\0"  # in a song: where the refrain stands; no JSON has it
 CHUNK = 16 * 1024  # bytes
 
 
@@ -23,6 +25,7 @@ class Ready(Response):
     """Bytes with their headers, built without Starlette's header bookkeeping: this is every request's path."""
 
     chunked = False
+    song = refrain = b""  # see Events
 
     def __init__(self, body: bytes, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = (JSON,)) -> None:
         self.body = body
@@ -38,12 +41,18 @@ class Ready(Response):
 
 
 class Events(Ready):
-    """Server-sent events that nobody paces: all there at once, but sent as what has no length beforehand."""
+    """Server-sent events that nobody paces: all there at once, but sent as what has no length beforehand.
+
+    `song` are the events, REFRAIN standing for the `refrain` that they have in common. Where it is sung `again`, with
+    another refrain, the journal keeps these two instead of what is sent.
+    """
 
     chunked = True
 
-    def __init__(self, body: bytes) -> None:
-        self.body = body
+    def __init__(self, song: bytes, refrain: bytes = b"", *, again: bool = False) -> None:
+        self.body = song.replace(REFRAIN, refrain) if refrain else song
+        if again:
+            self.song, self.refrain = song, refrain
         self.status_code = 200
         self.raw_headers = list(EVENTS)
         self.background = None

@@ -125,7 +125,17 @@ class Prompt:
 class Choice:
     """One of n answers: text or tool calls (id, name, arguments as JSON), the reasoning before it, why it ended."""
 
-    __slots__ = ("finish_reason", "index", "reasoning", "refusal", "stopped_by", "tokens", "tool_calls", "written")
+    __slots__ = (
+        "finish_reason",
+        "index",
+        "reasoning",
+        "refusal",
+        "stopped_by",
+        "streamed",
+        "tokens",
+        "tool_calls",
+        "written",
+    )
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -136,6 +146,8 @@ class Choice:
         self.finish_reason = "stop"
         self.stopped_by: str | None = None  # the stop string that was met
         self.written = ""  # in a dialect, by the one that writes it whole
+        # By the one that streams it, on the first choice of an answer: all its events, and what they depend on besides.
+        self.streamed: tuple[tuple[bool, int], bytes] | None = None
 
     @property
     def content(self) -> str | None:

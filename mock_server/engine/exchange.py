@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from starlette.types import Receive
 
 from mock_server.engine.accounts import Account
+from mock_server.engine.answers import REFRAIN
 from mock_server.engine.heads import NO_PARAMS, Head, Headers
 from mock_server.engine.idempotency import Keyed
 from mock_server.engine.operations import Operation
@@ -24,7 +25,7 @@ class Exchange:
     # Slots: written and read for every request, at a fifth of what attributes cost that a class has defaults for.
     __slots__ = (
         "account", "at", "body", "call", "duration", "ended", "fault", "frames", "head", "header_bytes", "headers", "id", "keyed",
-        "kind", "method", "more_headers", "near_misses", "operation", "params", "path", "query", "receive", "reply",
+        "kind", "method", "more_headers", "near_misses", "operation", "params", "path", "query", "receive", "refrain", "reply",
         "request_body", "request_headers", "request_size", "response_body", "response_headers", "response_size",
         "spoken", "started", "status", "tokens", "warnings", "wire", "wrapped",
     )  # fmt: skip
@@ -62,10 +63,15 @@ class Exchange:
         self.warnings: Sequence[str] = ()
         self.status = 0
         self.response_headers: Headers = NO_HEADERS
-        self.response_body = b""
+        self.response_body = b""  # as it is kept; `answer` gives it as it was sent
+        self.refrain = b""  # of the events in it, where other exchanges have the same but for that
         self.response_size = 0
         self.frames: Frames | None = None  # of a socket that was accepted
         self.ended: Ended = ""
+
+    def answer(self) -> bytes:
+        """As much of the response's body as the journal shows."""
+        return self.response_body.replace(REFRAIN, self.refrain)[:BODY_CAP] if self.refrain else self.response_body
 
     def weight(self) -> int:
         """Bytes this exchange holds in the journal, roughly."""

@@ -178,7 +178,11 @@ class _Tee:
             headers = _dressed(headers, exchange.more_headers)
         headers.append((b"x-request-id", self._journal.stamp(exchange).encode()))
         exchange.status, exchange.response_headers = answer.status_code, headers
-        exchange.response_size, exchange.response_body = len(body), bytes(body[:TEED])
+        exchange.response_size = len(body)
+        if answer.refrain:
+            exchange.response_body, exchange.refrain = answer.song, answer.refrain
+        else:
+            exchange.response_body = bytes(body[:TEED])
         self.started = self.finished = True
         connection = scope.get("mock.connection")
         if connection is None or not connection.respond(scope, answer.status_code, headers, body, answer.chunked):
@@ -254,7 +258,7 @@ def describe(exchange: Exchange) -> dict[str, Any]:
     return {
         **brief(exchange),
         "request": _describe_side(exchange.request_headers, exchange.request_body, exchange.request_size),
-        "response": _describe_side(exchange.response_headers, exchange.response_body, exchange.response_size),
+        "response": _describe_side(exchange.response_headers, exchange.answer(), exchange.response_size),
         **({"frames": exchange.frames.describe(blank_names)} if exchange.frames else {}),
         **({"spoken": list(exchange.spoken)} if exchange.spoken else {}),
     }

@@ -5,6 +5,7 @@ import re
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from mock_server.engine.answers import REFRAIN
 from mock_server.engine.exchange import BODY_CAP, Exchange
 from mock_server.engine.heads import OVER, Head, Headers, Masked
 
@@ -45,6 +46,8 @@ def mask(exchange: Exchange) -> None:
         exchange.response_headers, size = _mask_headers(exchange.response_headers, forms)
         exchange.header_bytes += size
     request, response = exchange.request_body, exchange.response_body
+    if exchange.refrain:
+        response = _of_song(exchange, forms)
     for form in forms:
         if form in request:
             request = exchange.request_body = request.replace(form, MASK)
@@ -60,6 +63,16 @@ def mask(exchange: Exchange) -> None:
         exchange.request_body = request[:BODY_CAP]
     if len(response) > BODY_CAP:
         exchange.response_body = response[:BODY_CAP]
+
+
+def _of_song(exchange: Exchange, forms: tuple[bytes, ...]) -> bytes:
+    """What must be masked of events that are kept as their song: nothing, or all of them, which are then kept as they are."""
+    song, refrain = exchange.response_body, exchange.refrain
+    # Only a key that is not PLAIN, and has several forms, may lie across the two.
+    if len(forms) < 2 and not any(form in song or form in refrain for form in forms):
+        return b""
+    exchange.response_body, exchange.refrain = song.replace(REFRAIN, refrain), b""
+    return exchange.response_body
 
 
 def hidden(text: str, secret: bytes) -> str:

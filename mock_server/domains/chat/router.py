@@ -33,6 +33,6 @@ async def create_completion(call: CallDep, body: wire.ChatRequest) -> Response:
     include_usage = body.stream_options is not None and body.stream_options.include_usage
     pacing = call.world.pacing if completion.pacing is None else completion.pacing.over(call.world.pacing)
     if not pacing.paced:
-        return call.stream([wire.all_events(completion, include_usage, pacing.chunk)], None)
+        return wire.all_events(completion, include_usage, pacing.chunk)
     events = wire.events(completion, include_usage, pacing.chunk)
     return call.stream(events, pacing.waits(len(events), call.draw))

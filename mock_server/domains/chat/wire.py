@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, StringConstraints
 from pydantic_core import to_json
 
+from mock_server.engine.answers import LONGEST_SONG, REFRAIN, Events
 from mock_server.engine.completion import Choice, Completion, pieces
 
 DEFAULT_MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
@@ -294,23 +295,26 @@ def events(answer: Completion, include_usage: bool, size: int = 1) -> list[bytes
 
     `size` is how many tokens an event has.
     """
-    return [
-        f"{before}{text}{behind}".encode()
-        for before, texts, behind in _runs(answer, include_usage, size)
-        for text in texts
-    ]
+    runs = _runs(answer, include_usage, size, _head(answer, "chat.completion.chunk"))
+    return [f"{before}{text}{behind}".encode() for before, texts, behind in runs for text in texts]
 
 
-def all_events(answer: Completion, include_usage: bool, size: int = 1) -> bytes:
-    """The same in one piece, for which a run of events is one join."""
-    runs = _runs(answer, include_usage, size)
-    return "".join([f"{before}{(behind + before).join(texts)}{behind}" for before, texts, behind in runs]).encode()
+def all_events(answer: Completion, include_usage: bool, size: int = 1) -> Events:
+    """The same in one piece, for which a run of events is one join. What is said again is written once, but for its head."""
+    first, asked = answer.choices[0], (include_usage, size)
+    head = _head(answer, "chat.completion.chunk").encode()
+    if first.streamed is not None and first.streamed[0] == asked:
+        return Events(first.streamed[1], head, again=True)
+    runs = _runs(answer, include_usage, size, REFRAIN.decode())
+    song = "".join([f"{before}{(behind + before).join(texts)}{behind}" for before, texts, behind in runs]).encode()
+    if len(song) <= LONGEST_SONG:
+        first.streamed = asked, song
+    return Events(song, head)
 
 
-def _runs(answer: Completion, include_usage: bool, size: int) -> Iterator[tuple[str, Iterable[str], str]]:
+def _runs(answer: Completion, include_usage: bool, size: int, head: str) -> Iterator[tuple[str, Iterable[str], str]]:
     """Events that differ in one text only, together: what stands before it, the texts, of which there is one at least, and
     what stands behind. A dump for each chunk would halve the stream."""
-    head = _head(answer, "chat.completion.chunk")
     tail = ',"usage":null}\n\n' if include_usage else "}\n\n"
     for choice in answer.choices:
         yield from _choice_runs(answer, choice, head, tail, size)
