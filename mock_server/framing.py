@@ -87,7 +87,7 @@ class Frames:
     def _cut(self, data: bytes) -> int:
         """Give out the whole frames; where the first one begins that is not."""
         messages: list[Message] = []
-        plain = self._plain()
+        plain, longest = self._plain(), self._longest
         at, size = 0, len(data)
         while True:
             end = at + 2
@@ -98,19 +98,21 @@ class Frames:
                 start, end = end, end + (2 if length == IN_TWO else 8)
                 if end > size:
                     break
-                length = int.from_bytes(data[start:end], "big")
-            if not 0 <= length <= self._longest:
+                length = (
+                    data[start] << 8 | data[start + 1] if length == IN_TWO else int.from_bytes(data[start:end], "big")
+                )
+            if not 0 <= length <= longest:
                 self._give(messages, data[at:])
                 return size
             start = end + 4
-            end = start + length
+            key, end = end, start + length
             if end > size:
                 break
-            message = None
-            if plain and data[at] == BINARY:
-                message = {"type": "websocket.receive", "bytes": apply_mask(data[start:end], data[start - 4 : start])}
-            elif plain and data[at] == TEXT:
-                message = _text(apply_mask(data[start:end], data[start - 4 : start]))
+            message, kind = None, data[at]
+            if plain and kind == BINARY:
+                message = {"type": "websocket.receive", "bytes": apply_mask(data[start:end], data[key:start])}
+            elif plain and kind == TEXT:
+                message = _text(apply_mask(data[start:end], data[key:start]))
             if message is not None:
                 messages.append(message)
             else:
