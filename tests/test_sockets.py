@@ -5,6 +5,7 @@ import itertools
 import json
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Inval
 from websockets.sync.client import connect
 
 from mock_server import LocalServer, Settings
+from mock_server.serve import Server, bind, config, url_of
 from tests.test_speech_socket import END, HELLO, audio_of, opened, said, sentences
 
 SPEECH = "/text-to-speech/speech"
@@ -307,3 +309,47 @@ def test_anything_a_client_sends_leaves_the_server_alive(fuzzed):
 @pytest.mark.timeout(180)
 def test_a_minute_of_anything_leaves_the_server_alive(fuzzed):
     fuzz(fuzzed, 60)
+
+
+# A client's close
+
+
+@pytest.mark.parametrize("said", [b"", b"RIFF", bytes(40_000)])
+def test_who_has_closed_finds_the_exchange_in_the_journal(client, said):
+    url = client.v2.replace("http", "ws") + "/speech-to-text/transcription?transcription_engine=Telnyx&input_format=wav"
+    for n in range(1, 11):
+        with connect(url, additional_headers={"authorization": f"Bearer {client.key}"}) as ws:
+            ws.send(said)
+        assert (ws.close_code, len(client.journal())) == (1000, n)
+
+
+def test_an_application_that_does_not_end_holds_up_no_close(monkeypatch):
+    monkeypatch.setattr("mock_server.protocols.sockets.PARTING", 0.05)
+    left, over = threading.Event(), threading.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if scope["type"] == "lifespan":
+            await send({"type": "lifespan.startup.complete"})
+            return
+        await send({"type": "websocket.accept"})
+        assert (await receive())["code"] == 1000
+        left.set()
+        with pytest.raises(OSError):
+            await send({"type": "websocket.send", "text": "nobody is there"})
+        while not over.is_set():
+            await asyncio.sleep(0.01)
+
+    app.stopping = lambda: None  # type: ignore[attr-defined]
+    listener = bind("127.0.0.1", 0)
+    server = Server(config(app, Settings()))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        with connect(url_of(listener).replace("http", "ws")) as ws:
+            pass
+        assert ws.close_code == 1000 and left.is_set() and not over.is_set()
+    finally:
+        over.set()
+        server.stop()
+        thread.join()

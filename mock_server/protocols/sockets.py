@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
@@ -17,6 +18,9 @@ WAITING = 64 * 1024  # bytes that came since the application had no message left
 QUIET, LINGER = 0.25, 10.0  # seconds without more of a refused frame after which we hang up, and seconds at most
 
 
+PARTING = 1.0  # seconds after which a client's close is answered, whatever the application still does
+
+
 class SocketProtocol(WebSocketsSansIOProtocol):
     """As `HttpProtocol` for sockets; a handshake that is none is told so in the vendor's envelope, where uvicorn has plain text."""
 
@@ -24,6 +28,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     hang_up_at = 0.0  # by the loop's time, once a frame was refused
     frames_in: Frames | None = None  # once the handshake has come
     arrived = 0  # bytes since the application had no message left
+    parting: asyncio.TimerHandle | None = None  # once the client has closed, until that is answered
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -64,7 +69,37 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         self.scope["mock.connection"] = self  # type: ignore[typeddict-unknown-key]
         self.scope[ARRIVED] = self.inbox.arrived  # type: ignore[literal-required]
+        self.app, self._application = self._run, self.app
         await super().run_asgi()
+
+    async def _run(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._application(scope, receive, send)
+        finally:
+            self._part()
+
+    def handle_close(self, event: Frame) -> None:
+        """A client's close is answered when the application has ended: who has closed finds the exchange in the journal."""
+        if self.close_sent or self.transport.is_closing() or self.parting is not None:
+            return super().handle_close(event)
+        told = self.conn.close_rcvd
+        assert told is not None
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": told.code, "reason": told.reason})
+        self.disconnected = True
+        self.parting = self.loop.call_later(PARTING, self._part)
+
+    def _part(self) -> None:
+        if self.parting is not None:
+            self.parting.cancel()
+            self.parting = None
+            if not self.transport.is_closing():
+                self.transport.write(b"".join(self.conn.data_to_send()))
+                self.transport.close()
+
+    def shutdown(self) -> None:
+        if self.parting is not None:
+            return self._part()
+        super().shutdown()
 
     def hang_up(self) -> None:
         self.transport.close()
