@@ -52,7 +52,6 @@ def _shared(settings: Settings) -> Iterator[tuple[Settings, Path | None]]:
 class _Supervisor:
     def __init__(self, settings: Settings, folder: Path | None) -> None:
         self._settings, self._folder = settings, folder
-        self._pid = os.getpid()
         self._listener = bind(settings.host, settings.port)
         self._ends = mesh(settings.workers)
         self._alive = os.pipe()  # its end tells workers that their supervisor has gone
@@ -173,7 +172,8 @@ class _Supervisor:
             place = Place(number, self._settings.workers)
             channel = Channel(self._ends[number])
             work(self._settings, place, self._listener, channel, self._alive[0], lambda: _tell_ready(self._ready[1]))
-            if self._folder is not None and os.getppid() != self._pid:  # who would remove it has gone
+            # Readable is what its supervisor held open: it has gone, who would remove the folder. Its own death comes after that.
+            if self._folder is not None and select.select([self._alive[0]], [], [], 0)[0]:
                 shutil.rmtree(self._folder, ignore_errors=True)
             code = DONE
         except (SettingsError, FixtureError) as error:

@@ -1,7 +1,6 @@
 """One worker: the server of `mock_server.serve`, whose connections may come from and go to the others."""
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -64,4 +63,3 @@ def work(
     server = WorkerServer(config(app, settings, partial(WorkerProtocol, switchboard=switchboard)))
     server.channel, server.alive, server.ready = channel, alive, ready
     server.run(sockets=[listener])
-    os.close(alive)
