@@ -126,16 +126,8 @@ class Choice:
     """One of n answers: text or tool calls (id, name, arguments as JSON), the reasoning before it, why it ended."""
 
     __slots__ = (
-        "finish_reason",
-        "index",
-        "reasoning",
-        "refusal",
-        "stopped_by",
-        "streamed",
-        "tokens",
-        "tool_calls",
-        "written",
-    )
+        "finish_reason", "index", "reasoning", "refusal", "stopped_by", "streamed", "tokens", "tool_calls", "written",
+    )  # fmt: skip
 
     def __init__(self, index: int) -> None:
         self.index = index

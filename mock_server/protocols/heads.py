@@ -21,6 +21,7 @@ class Heads:
         """Keep what the parser made of `raw`, which ends with the first empty line, where that is the whole of a plain head."""
         headers = scope["headers"]
         head = Head(scope["method"], scope["path"], scope["raw_path"], scope["query_string"], list(headers))
+        scope["mock.head"] = head  # this request's, whether it is kept or not
         # Else the parser has seen its end elsewhere: at a bare LF, or after an empty line that stood before it.
         if raw.count(b"\n") != len(headers) + 2 or raw.count(b"\r\n") != len(headers) + 2:
             return
@@ -33,4 +34,4 @@ class Heads:
             head.length = int(lengths[0])
         if len(self._known) >= MOST:
             self._known.clear()
-        self._known[raw] = scope["mock.head"] = head
+        self._known[raw] = head

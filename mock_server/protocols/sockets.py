@@ -16,8 +16,6 @@ from mock_server.protocols.transports import Gathering
 
 WAITING = 64 * 1024  # bytes that came since the application had no message left, after which nothing is read
 QUIET, LINGER = 0.25, 10.0  # seconds without more of a refused frame after which we hang up, and seconds at most
-
-
 PARTING = 1.0  # seconds after which a client's close is answered, whatever the application still does
 
 
