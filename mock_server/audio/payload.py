@@ -8,7 +8,7 @@ import binascii
 import itertools
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableSequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,14 +73,13 @@ def bits_needed(text: str) -> int:
     return 8 * (HEAD + len(pack(text)))
 
 
-def hide(words: "NDArray[Any]", text: str) -> None:
+def hide(words: MutableSequence[int], text: str) -> None:
     """Write a text into the low bits of the first words, in place: 16-bit samples, or 8-bit code words of G.711."""
-    import numpy as np
-
     packed = pack(text)
-    bits = np.unpackbits(np.frombuffer(MAGIC + len(packed).to_bytes(4, "big") + packed, dtype=np.uint8))
-    assert len(bits) <= len(words), "audio too short for its text"
-    words[: len(bits)] = (words[: len(bits)] & ~np.array(1, dtype=words.dtype)) | bits.astype(words.dtype)
+    data = MAGIC + len(packed).to_bytes(4, "big") + packed
+    assert 8 * len(data) <= len(words), "audio too short for its text"
+    for place, bit in enumerate(f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}"):
+        words[place] = words[place] >> 1 << 1 | (bit == "1")
 
 
 def hidden(words: "NDArray[Any] | Iterable[NDArray[Any]]") -> list[str]:

@@ -5,17 +5,13 @@ are joined by a soft hum; a coda of CODA chords that hash the whole text ends ev
 a pitch of its own, which scales every tone.
 """
 
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b, shake_128
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Samples = NDArray[np.int16]
-    Floats = NDArray[np.float32]
+from math import cos, pi, sin
+from operator import add
 
 CHARACTERS_PER_SECOND = 15
 SLOWEST, FASTEST = 0.25, 2.5  # voice_speed beyond these sounds as these
@@ -78,31 +74,41 @@ def _melody(word: str, length: int) -> bytes:
     return bytes(byte & 63 for byte in digest)
 
 
-def synthesise(utterance: Utterance, rate: int, volume: float = 1.0, least: int = 0) -> "Samples":
-    """The samples of an utterance, mono; silence follows so that there are at least `least` of them."""
-    import numpy as np
-
-    length = max(round(utterance.slot * rate), 1)
-    table = _chords(utterance.pitch, length, rate)
+def synthesise(utterance: Utterance, rate: int, volume: float = 1.0, least: int = 0) -> "array[int]":
+    """The samples of an utterance, mono, of 16 bits; silence follows so that there are at least `least` of them."""
     peak = min(PEAK * max(volume, 0.0), LOUDEST) * 32767
-    sound = np.rint(table * peak).astype(np.int16)[np.frombuffer(utterance.symbols(), dtype=np.uint8)].reshape(-1)
-    tail = max(round(TAIL * rate), least - len(sound))
-    return np.concatenate([sound, np.zeros(tail, dtype=np.int16)])
+    chords = _chords(utterance.pitch, max(round(utterance.slot * rate), 1), rate, peak)
+    sound = array("h", b"".join(map(chords.of, utterance.symbols())))
+    sound.frombytes(bytes(2 * max(round(TAIL * rate), least - len(sound))))
+    return sound
 
 
-def _chords(pitch: float, length: int, rate: int) -> "Floats":
-    """One row of samples for each symbol, its peak at 1 at most."""
-    import numpy as np
+class _Chords:
+    """The samples of each symbol, `length` of them, made when it is first sung. In plain Python: who speaks needs no numpy."""
 
-    time = np.arange(length) / rate
-    ramp = min(round(RAMP * rate), length // 4)
-    envelope = np.ones(length)
-    if ramp:
-        rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(ramp) / ramp)
-        envelope[:ramp], envelope[-ramp:] = rise, rise[::-1]
-    low = LOW_LEVEL * np.sin(2 * np.pi * pitch * np.outer(LOW, time))
-    high = HIGH_LEVEL * np.sin(2 * np.pi * pitch * np.outer(HIGH, time))
-    chords = (low[None, :, :] + high[:, None, :]).reshape(64, length) * envelope  # symbol = 8 * high + low
-    hum = HUM_LEVEL * np.sin(2 * np.pi * pitch * HUM * time) * envelope
-    table: Any = np.concatenate([chords, hum[None, :]])
-    return table.astype(np.float32)  # type: ignore[no-any-return]
+    def __init__(self, pitch: float, length: int, rate: int, peak: float) -> None:
+        ramp = min(round(RAMP * rate), length // 4)
+        rise = [peak * (0.5 - 0.5 * cos(pi * n / ramp)) for n in range(ramp)]
+        self._envelope = [*rise, *[peak] * (length - 2 * ramp), *rise[::-1]]
+        self._step = 2 * pi * pitch / rate
+        self._low = [self._tone(hertz, LOW_LEVEL) for hertz in LOW]
+        self._high = [self._tone(hertz, HIGH_LEVEL) for hertz in HIGH]
+        self._made: dict[int, bytes] = {GAP: _rounded(self._tone(HUM, HUM_LEVEL))}
+
+    def _tone(self, hertz: float, level: float) -> list[float]:
+        step = self._step * hertz
+        return [level * loud * sin(step * n) for n, loud in enumerate(self._envelope)]
+
+    def of(self, symbol: int) -> bytes:
+        """A symbol's samples as they lie in memory. Symbol = 8 * high + low."""
+        made = self._made.get(symbol)
+        if made is None:
+            made = self._made[symbol] = _rounded(map(add, self._low[symbol & 7], self._high[symbol >> 3]))
+        return made
+
+
+def _rounded(samples: Iterable[float]) -> bytes:
+    return array("h", map(round, samples)).tobytes()
+
+
+_chords = lru_cache(maxsize=4)(_Chords)  # most say several sentences in one voice
