@@ -7,6 +7,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -38,13 +39,13 @@ def http_load(server: Server, request: Request, connections: int, seconds: int) 
     """Requests/s of a short answer."""
     if WRK:
         return _wrk(server, request, connections, seconds)
-    tally = _repeat(server, request, connections, seconds)
+    tally = repeat(server, request, connections, seconds)
     return Load(tally.answers / tally.seconds, tally.p50_ms(tally.whole), tally.answers, tally.failed)
 
 
 def stream_load(server: Server, request: Request, connections: int, seconds: int) -> Load:
     """Chunks (`data:` lines)/s of event streams; p50 of the first one."""
-    tally = _repeat(server, request, connections, seconds)
+    tally = repeat(server, request, connections, seconds)
     if not tally.chunks:
         raise ServerFailed(f"{server.name} streamed no chunk.")
     return Load(tally.chunks / tally.seconds, tally.p50_ms(tally.first), tally.answers, tally.failed)
@@ -95,14 +96,18 @@ def _escaped(character: str) -> str:
 
 @dataclass
 class Tally:
-    """What the clients of one run saw together; times in seconds."""
+    """What the clients of one run saw together; times in seconds. `most`: answers after which they stop."""
 
+    most: int = sys.maxsize
     answers: int = 0
     failed: int = 0
     chunks: int = 0
     seconds: float = 0.0
     first: list[float] = field(default_factory=list)
     whole: list[float] = field(default_factory=list)
+
+    def goes_on(self, deadline: float) -> bool:
+        return self.answers < self.most and time.perf_counter() < deadline
 
     @staticmethod
     def p50_ms(times: list[float]) -> float:
@@ -147,7 +152,7 @@ class Client(asyncio.Protocol):
         self.tally.failed += self.answer[9:10] != b"2"
         self.tally.chunks += self.answer.count(b"data:")
         self.tally.whole.append(now - self.began)
-        if now < self.deadline:
+        if self.tally.goes_on(self.deadline):
             self.send()
         else:
             self.done.set_result(None)
@@ -159,7 +164,8 @@ class Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-def _repeat(server: Server, request: Request, connections: int, seconds: int) -> Tally:
+def repeat(server: Server, request: Request, connections: int, seconds: int, most: int = sys.maxsize) -> Tally:
+    """A request again and again, for some seconds or until there are as many answers."""
     raw = request.raw(f"{server.host}:{server.port}")
 
     async def one(tally: Tally, deadline: float) -> None:
@@ -168,7 +174,7 @@ def _repeat(server: Server, request: Request, connections: int, seconds: int) ->
         await loop.create_connection(lambda: Client(raw, deadline, tally, done), server.host, server.port)
         await done
 
-    return run_clients(server, Tally(), one, connections, seconds)
+    return run_clients(server, Tally(most), one, connections, seconds)
 
 
 def run_clients(

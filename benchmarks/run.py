@@ -16,23 +16,19 @@ from types import FrameType
 from typing import Any
 
 import faults
+import memory
 import report
 import servers
 import transcription
 from load import CLIENT, Load, http_load, stream_load
-from servers import Server, ServerFailed
+from servers import Server, ServerFailed, new_conversation
 from sockets import HANDSHAKE, socket_load
 from transcription import listening_load, realtime_load
 from wire import CHAT, CREATE, LIVE, READ, SPEECH, STREAM, TRANSCRIPTION, Request
 
-SUITES = ("cold", "chat", "stream", "crud", "ws", "stt", "live", "faults")
-STAGES = {  # of a server's life, by the name of the memory that it takes from then on
-    "chat_mb": ("chat", "stream"),
-    "state_mb": ("crud",),
-    "speech_mb": ("ws", "stt"),
-    "live_mb": ("live",),
-}
-WARM_UP = 20  # requests, before memory is first read
+SUITES = ("cold", "chat", "stream", "crud", "ws", "stt", "live", "faults", "memory")
+STAGES = (("chat", "stream"), ("crud",), ("ws", "stt"), ("live",))  # of a server's life, by what they have it import
+WARM_UP = 20  # requests
 NOT_EMULATED = 501
 
 
@@ -85,12 +81,14 @@ class Bench:
             if "cold" in self.options.only:
                 self.cold_starts(number)
             figures = self.figures()
-            for live in (False, True):  # 500 sockets are no part of what memory is measured after
+            for live in (False, True):  # 500 sockets have a server of their own
                 some = [f for f in figures if (f.suite == "live") == live]
                 if some:
                     self.loads(some, backwards=number % 2 == 1)
             if "faults" in self.options.only:
                 self.fault_rules(number)
+            if "memory" in self.options.only:
+                self.memory()
 
     def probe(self) -> None:
         """Find out what is emulated."""
@@ -123,20 +121,15 @@ class Bench:
             self.note("cold", sample)
 
     def loads(self, figures: list[Figure], backwards: bool) -> None:
-        """The figures of one server each, by what they have it import; backwards within that in every other round."""
+        """The figures of one server each, stage by stage; backwards within that in every other round."""
         with self.mock() as mock, self.bare() as bare:
             for _ in range(WARM_UP):
                 mock.ask(CHAT)
                 bare.ask(CHAT)
-            memory = {"start_mb": mock.memory_mb()}
-            for name, suites in STAGES.items():
+            for suites in STAGES:
                 some = [figure for figure in figures if figure.suite in suites]
                 for figure in reversed(some) if backwards else some:
                     self.both(mock, bare, figure)
-                if some:
-                    memory[name] = mock.memory_mb()
-            if figures[0].suite != "live":
-                self.note("memory", memory)
 
     def both(self, mock: Server, bare: Server, figure: Figure) -> None:
         """One figure of the mock and of the bare application."""
@@ -160,6 +153,16 @@ class Bench:
             keys = list(faults.SETS) if number % 2 == 0 else list(faults.SETS)[::-1]
             self.note("faults", {key: self.measure(mocks[key], FIGURES[1], CHAT) for key in keys})
 
+    def memory(self) -> None:
+        """What one server takes, after each of its uses."""
+        sample = {}
+        with self.mock() as mock:
+            for name, jobs in memory.stages(*(suite not in self.absent for suite in ("crud", "ws", "stt"))):
+                for job in jobs:
+                    job(mock)
+                sample[name] = mock.memory_mb()
+        self.note("memory", sample)
+
     def measure(self, server: Server, figure: Figure, request: Request) -> dict[str, Any]:
         before = server.cpu_seconds()
         load = figure.drive(server, request, figure.connections, self.options.seconds)
@@ -171,14 +174,6 @@ class Bench:
 
     def note(self, key: str, sample: dict[str, Any]) -> None:
         self.samples.setdefault(key, []).append(sample)
-
-
-def new_conversation(mock: Server) -> str:
-    status, body = mock.ask(CREATE)
-    if status not in (200, 201):
-        raise ServerFailed(f"mock answered {CREATE.path} with {status}.")
-    answer = json.loads(body)
-    return str(answer.get("data", answer)["id"])
 
 
 def milliseconds(job: Callable[[], object]) -> float:

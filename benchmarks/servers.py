@@ -1,6 +1,7 @@
 """The servers under measurement: start, first answer, memory, CPU time, end."""
 
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from wire import CHAT, HEADERS, Request
+from wire import CHAT, CREATE, HEADERS, Request
 
 HERE = Path(__file__).resolve().parent
 START_TIMEOUT = 60.0  # seconds
@@ -128,6 +129,15 @@ def _free_port(host: str) -> int:
 def mock(host: str, *options: str) -> Server:
     """The mock server: journal, authentication, fault check and validation on. No line a request, as the references have none."""
     return Server("mock", [sys.executable, "-m", "mock_server", "serve", "--log-format", "none", *options], host)
+
+
+def new_conversation(mock: Server) -> str:
+    """The id of a conversation that is made."""
+    status, body = mock.ask(CREATE)
+    if status not in (200, 201):
+        raise ServerFailed(f"mock answered {CREATE.path} with {status}.")
+    answer = json.loads(body)
+    return str(answer.get("data", answer)["id"])
 
 
 def bare(host: str) -> Server:

@@ -1,7 +1,9 @@
 """Closed-loop WebSocket load (RFC 6455): a sentence in, frames until the final one out, again and again. And the client."""
 
 import asyncio
+import sys
 import time
+from collections.abc import Callable
 
 from load import Load, Tally, run_clients
 from servers import Server
@@ -19,16 +21,27 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 def socket_load(server: Server, request: Request, connections: int, seconds: int) -> Load:
     """Frames/s; p50 of a turn, from the sentence to the final frame."""
-    return turns(Speaker, server, request, connections, seconds)
+    return load_of(take_turns(Speaker, server, request, connections, seconds))
 
 
-def turns(client: "type[Turns]", server: Server, request: Request, connections: int, seconds: int) -> Load:
-    """Frames/s of clients that take one turn after another; p50 of a turn."""
+def load_of(tally: Tally) -> Load:
+    return Load(tally.chunks / tally.seconds, tally.p50_ms(tally.whole), tally.chunks, tally.failed)
+
+
+def take_turns(
+    client: Callable[..., "Turns"],
+    server: Server,
+    request: Request,
+    connections: int,
+    seconds: int,
+    most: int = sys.maxsize,
+) -> Tally:
+    """Clients that take one turn after another, for some seconds or until as many are taken."""
     raw = handshake(server, request)
 
     async def one(tally: Tally, deadline: float) -> None:
         loop = asyncio.get_running_loop()
-        while time.perf_counter() < deadline:
+        while tally.goes_on(deadline):
             _, connection = await loop.create_connection(
                 lambda: client(raw, deadline, tally, loop.create_future()), server.host, server.port
             )
@@ -37,8 +50,7 @@ def turns(client: "type[Turns]", server: Server, request: Request, connections: 
             if not connection.turns:
                 return
 
-    tally = run_clients(server, Tally(), one, connections, seconds)
-    return Load(tally.chunks / tally.seconds, tally.p50_ms(tally.whole), tally.chunks, tally.failed)
+    return run_clients(server, Tally(most), one, connections, seconds)
 
 
 def handshake(server: Server, request: Request) -> bytes:
@@ -136,7 +148,7 @@ class Turns(Client):
         self.turns += 1
         self.tally.answers += 1
         self.tally.whole.append(now - self.began)
-        if now < self.deadline:
+        if self.tally.goes_on(self.deadline):
             self.begin()
         elif not self.done.done():
             self.done.set_result(None)

@@ -5,12 +5,12 @@ import asyncio
 import random
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 
 from load import Load, Tally, run_clients
 from servers import Server, ServerFailed
-from sockets import BINARY, TEXT, Client, Turns, handshake, masked, turns
+from sockets import BINARY, TEXT, Client, Turns, handshake, load_of, masked, take_turns
 from wire import FINALIZE, SPOKEN, Request
 
 RATE = 16000
@@ -79,6 +79,11 @@ class Listener(Turns):
             self.finish()
 
 
+def listener(kind: str, audio: bytes) -> Callable[..., Listener]:
+    """A maker of clients that say the audio as one of KINDS."""
+    return partial(Listener, _utterance(kind, audio))
+
+
 @lru_cache
 def _utterance(kind: str, audio: bytes) -> list[bytes]:
     return frames(KINDS[kind](audio))
@@ -86,7 +91,7 @@ def _utterance(kind: str, audio: bytes) -> list[bytes]:
 
 def listening_load(kind: str, server: Server, request: Request, connections: int, seconds: int) -> Load:
     """Frames of audio/s; p50 of a turn, from its first frame to its final transcript. The request's body is the audio."""
-    return turns(partial(Listener, _utterance(kind, request.body)), server, request, connections, seconds)
+    return load_of(take_turns(listener(kind, request.body), server, request, connections, seconds))
 
 
 # ---- in real time
