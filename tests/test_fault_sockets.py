@@ -62,7 +62,7 @@ def entry(client) -> dict[str, Any]:
     return next(found[0] for _ in tries() if (found := client.journal()))
 
 
-WHOLE = 22  # frames of that talk
+WHOLE = 24  # frames of that talk
 
 
 def test_without_a_fault_the_talk_is_whole(client):

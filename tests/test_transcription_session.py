@@ -11,13 +11,13 @@ from mock_server.base.errors import ApiError, ServiceUnavailable
 from mock_server.domains.speech_to_text.frames import Style
 from mock_server.domains.speech_to_text.parameters import Parameters, Rules, read
 from mock_server.domains.speech_to_text.scripts import Script
-from mock_server.domains.speech_to_text.session import Manner, TranscriptionSession, quiet
+from mock_server.domains.speech_to_text.session import BATCH, Manner, TranscriptionSession, quiet
 from mock_server.domains.speech_to_text.words import Editor
 from mock_server.engine.sockets import Close, Send, Work
 
 ENGINE = "transcription_engine=Deepgram&input_format="
 RAW = ENGINE + "linear16&sample_rate=16000"
-AUDIO = bytes(16 * 1024)
+AUDIO = bytes(BATCH)
 
 
 # ------------------------------------------------------------------------------------------ the query
@@ -221,11 +221,11 @@ PAUSE, TURN = Quiet(2.1, 0.1), Quiet(3.0, 1.0)
 def test_audio_is_heard_in_batches_and_soon():
     socket = Socket(Listener())
 
-    socket.feed(*[bytes(6000)] * 3)
+    socket.feed(*[bytes(20_000)] * 3)
     socket.feed(b"ab")
     socket.run(0.1)
 
-    assert socket.ear.asked == [(18000, False), (2, False)]
+    assert socket.ear.asked == [(60_000, False), (2, False)]
 
 
 def test_audio_that_can_tell_nothing_waits_for_what_can_and_for_the_end():

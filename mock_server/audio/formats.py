@@ -37,7 +37,7 @@ ALIASES = {
 }
 RIFF_CHUNK = b"tlnx"
 TAG_NAME = b"telnyx-ai-mock"
-MP3_KBITS = 64  # a second, constant: every version of MPEG has that
+MP3_KBITS = 48  # a second, constant: every version of MPEG has that
 FASTEST = 7  # LAME's quality: a melody of pure tones has nothing to lose
 
 
@@ -98,6 +98,7 @@ def _mp3(samples: "array[int]", rate: int) -> bytes:
     encoder.silence()  # it would print
     encoder.set_channels(1)
     encoder.set_in_sample_rate(rate)
+    encoder.set_out_sample_rate(rate)  # it would choose one by the bit rate
     encoder.set_bit_rate(MP3_KBITS)
     encoder.set_quality(FASTEST)
     return bytes(encoder.encode(_little(samples)) + encoder.flush())

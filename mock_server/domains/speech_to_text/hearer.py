@@ -15,7 +15,7 @@ from mock_server.engine.turns import Shares
 from mock_server.world import Call
 
 SLICE = 16 * 1024  # bytes that are taken apart in one go
-AT_ONCE = 32 * 1024  # bytes of samples that are heard without the worker
+AT_ONCE = 64 * 1024  # bytes of samples that are heard without the worker
 TOGETHER = 8  # sounds that are compared with them before others are heard
 FEW = 20  # utterances that are compared without it
 

@@ -15,7 +15,7 @@ from mock_server.domains.speech_to_text.parameters import Parameters
 from mock_server.domains.speech_to_text.teller import TURN_ENDS, Teller
 from mock_server.engine.sockets import Close, Out, Work
 
-BATCH = 16 * 1024  # bytes that are heard together
+BATCH = 48 * 1024  # bytes that are heard together
 WAITED = 0.015  # seconds after which audio is heard when more comes, if it may have something to tell
 SOON = 0.05  # and when no more comes
 STOPPED = 1.0  # seconds without audio after which the client has stopped sending

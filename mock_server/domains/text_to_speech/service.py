@@ -171,5 +171,5 @@ async def scripted(call: Call, body: SpeechRequest | OpenAISpeechRequest | None,
 
 
 def known(store: Store, account: str) -> list[Utterance]:
-    """What an account has had said, newest first."""
-    return [Utterance(*row) for row in store.all(KNOWN, account=account)]
+    """What an account has had said, newest first; what was said again and again, once."""
+    return [Utterance(*row) for row in dict.fromkeys(store.all(KNOWN, account=account))]
