@@ -12,6 +12,11 @@ import soundfile
 import telnyx
 
 from mock_server.audio import payload
+from mock_server.base.ids import account_id
+from mock_server.base.settings import Settings
+from mock_server.domains.text_to_speech import service
+from mock_server.serve import LocalServer
+from tests.conftest import Client
 from tests.speech import speak, transcribe
 from tests.test_brief_curls import pytestmark as needs_curl
 from tests.test_brief_curls import run
@@ -181,6 +186,16 @@ def test_only_the_newest_that_was_said_is_known(client, monkeypatch):
 
     assert [answer.status_code for answer in found] == [404, 200, 200]
     assert transcribe(client, found[2].content, "a.mp3") == {"text": "Number 2."}
+
+
+def test_what_was_said_again_and_again_is_known_once():
+    with LocalServer(Settings(port=0)) as server, httpx.Client() as http:
+        client = Client(server.url, "again", http)
+        for text in ("One.", "Two.", "One.", "One."):
+            assert client.post(SPEECH, {"text": text}).status_code == 200
+        known = service.known(server.app.world.store, account_id(b"again"))
+
+    assert [said.text for said in known] == ["One.", "Two."]
 
 
 def test_what_was_said_can_be_listened_to_by_its_account(client):
