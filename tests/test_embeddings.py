@@ -528,8 +528,9 @@ def test_health_answers_within_100_ms_while_a_50_mb_pdf_embeds() -> None:
     waits: list[float] = []
     with httpx.Client(timeout=60) as http:
         client = Client(url, "a-key", http)
-        put(client, "small", a__txt="Rooms are imported at their first use.")
+        put(client, "small", a__txt="Rooms are imported at their first use, the admin API too.")
         task(client, embed(client, "small"))
+        http.get(url + "/_mock/health")
         put(client, "big", big__pdf=big)
         id = embed(client, "big")
         while task(client, id)["status"] in ("queued", "processing"):

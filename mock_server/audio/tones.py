@@ -89,15 +89,15 @@ class _Chords:
     def __init__(self, pitch: float, length: int, rate: int, peak: float) -> None:
         ramp = min(round(RAMP * rate), length // 4)
         rise = [peak * (0.5 - 0.5 * cos(pi * n / ramp)) for n in range(ramp)]
-        self._envelope = [*rise, *[peak] * (length - 2 * ramp), *rise[::-1]]
+        self._envelope = array("d", [*rise, *[peak] * (length - 2 * ramp), *rise[::-1]])
         self._step = 2 * pi * pitch / rate
         self._low = [self._tone(hertz, LOW_LEVEL) for hertz in LOW]
         self._high = [self._tone(hertz, HIGH_LEVEL) for hertz in HIGH]
         self._made: dict[int, bytes] = {GAP: _rounded(self._tone(HUM, HUM_LEVEL))}
 
-    def _tone(self, hertz: float, level: float) -> list[float]:
+    def _tone(self, hertz: float, level: float) -> "array[float]":
         step = self._step * hertz
-        return [level * loud * sin(step * n) for n, loud in enumerate(self._envelope)]
+        return array("d", [level * loud * sin(step * n) for n, loud in enumerate(self._envelope)])
 
     def of(self, symbol: int) -> bytes:
         """A symbol's samples as they lie in memory. Symbol = 8 * high + low."""
