@@ -7,7 +7,7 @@ from mock_server.engine.replies.armed import Armed
 from mock_server.engine.replies.index import Table
 from mock_server.engine.replies.match import View, differences, fits_operation
 
-COMPARED = 50  # rules that are looked at: a request that nothing fits must not wait for thousands
+COMPARED = 32  # rules that are looked at: a request that nothing fits must not wait for thousands
 NEAREST = 3
 
 
