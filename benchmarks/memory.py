@@ -4,7 +4,6 @@ A run of some seconds would not do: how many conversations it leaves behind depe
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 
 import transcription
@@ -47,9 +46,8 @@ def _speak(mock: Server) -> None:
 
 
 def _listen(kind: str, mock: Server) -> None:
-    request = replace(TRANSCRIPTION, body=transcription.spoken(mock))
-    client = transcription.listener(kind, request.body)
-    _done(mock, take_turns(client, mock, request, CONNECTIONS, PATIENCE, UTTERANCES), UTTERANCES)
+    client = transcription.listener(kind, transcription.spoken(mock))
+    _done(mock, take_turns(client, mock, TRANSCRIPTION, CONNECTIONS, PATIENCE, UTTERANCES), UTTERANCES)
 
 
 def _done(mock: Server, tally: Tally, count: int) -> None:

@@ -7,16 +7,16 @@ from mock_server.engine.replies.armed import Armed
 from mock_server.engine.replies.index import Table
 from mock_server.engine.replies.match import View, differences, fits_operation
 
-COMPARED = 32  # rules that are looked at: a request that nothing fits must not wait for thousands
+COMPARED = 50  # rules that are looked at: a request that nothing fits must not wait for thousands
 NEAREST = 3
 
 
 def nearest(tables: Sequence[Table], view: View) -> list[str]:
     """The three that lack the least, the nearest first, in words."""
     close: list[tuple[int, int, int, Armed]] = []
-    for n, armed in enumerate(_compared(tables, view)):
+    for n, (armed, meant) in enumerate(_compared(tables, view)):
         lacks = sum(not test(view) for _, test in armed.tests)
-        if not fits_operation(armed.rule.match, view.operation, view.domain):
+        if not meant:
             if lacks or not armed.tests:
                 continue  # meant for something else
             lacks = 1
@@ -24,13 +24,17 @@ def nearest(tables: Sequence[Table], view: View) -> list[str]:
     return [f"{armed.rule.id}: {', '.join(_lacks(armed, view))}" for *_, armed in sorted(close)[:NEAREST]]
 
 
-def _compared(tables: Sequence[Table], view: View) -> Iterator[Armed]:
-    """Rules for the operation, then those for others that could answer it: of each some, if there are many."""
+def _compared(tables: Sequence[Table], view: View) -> Iterator[tuple[Armed, bool]]:
+    """Rules, and whether each is meant for the operation: those that are, then others that could answer it; of each some, if
+    there are many.
+    """
     buckets = [table.bucket(view) for table in tables]
     yield from islice(
-        (armed for bucket in buckets for armed in bucket.near(view, COMPARED) if not armed.shipped), COMPARED
+        ((armed, True) for bucket in buckets for armed in bucket.near(view, COMPARED) if not armed.shipped), COMPARED
     )
-    yield from (armed for table in tables for armed in _elsewhere(islice(table.rules.values(), COMPARED), view))
+    yield from (
+        (armed, False) for table in tables for armed in _elsewhere(islice(table.rules.values(), COMPARED), view)
+    )
 
 
 def _elsewhere(rules: Iterable[Armed], view: View) -> Iterator[Armed]:
