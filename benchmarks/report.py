@@ -99,7 +99,7 @@ MEMORY = {  # of one server, in this order
     "chat_mb": f"after {memory.CHATS:,} chats and {memory.STREAMS:,} streams",
     "state_mb": f"after {memory.CONVERSATIONS:,} conversations made and as many read, too (SQLAlchemy, and the rows)",
     "spoken_mb": f"after {memory.SENTENCES:,} sentences spoken on sockets, too",
-    "heard_mb": f"after {memory.UTTERANCES * len(transcription.KINDS)} utterances heard on sockets, too (numpy)",
+    "heard_mb": f"after {memory.UTTERANCES * len(transcription.KINDS)} utterances heard on sockets, too",
 }
 GOALS = (
     Goal("chat completion, 32 connections, to bare", "chat.c32", 0.55, rate_ratio),

@@ -7,19 +7,17 @@ a bounded number of times, and a block is all that is held.
 import io
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mock_server.audio import payload
 from mock_server.audio.pieces import Mark, Opaque, Piece, Sound
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from mock_server.audio.samples import WIDTH
 
 GUESSED = 4000  # bytes a second of what cannot be decoded: 32 kbit/s
 LARGEST_HEAD = 512 * 1024  # of an Ogg or FLAC file
 BLOCK = 4 * 1024  # bytes of frames that are decoded in one go
 READ = 1 << 12  # samples
+EXACT = frozenset({"PCM_16", "ULAW", "ALAW"})  # encodings whose samples have 16 bits or fewer
 MOST_READ = 512  # times READ: silence packs so well that a few bytes can mean hours
 SLOWEST = 200  # bytes a second: what claims to last longer does not
 LEAD_PAGES, LEAD_BYTES = 6, 1024  # of the block before, of an Ogg: its last page, and small ones before that
@@ -28,21 +26,35 @@ FLAC_SYNC = re.compile(rb"\xff[\xf8\xf9]")
 FLAC_MAGIC = b"fLaC\0\0\0\x22"
 
 
-def decode(data: bytes) -> "tuple[NDArray[np.float32], int] | None":
+def decode(data: bytes) -> tuple[bytes, int] | None:
     """The first channel of a file's samples and their rate, None where it cannot be decoded. Takes milliseconds."""
-    import numpy as np
     import soundfile
 
-    parts: list[Any] = []
+    parts: list[bytes] = []
     try:
         with _forward()(io.BytesIO(data)) as sound:
             rate: int = sound.samplerate
-            while len(block := sound.read(READ, dtype="float32", always_2d=True)) and len(parts) < MOST_READ:
-                parts.append(block[:, 0])
+            while (block := first_channel(sound, READ)) and len(parts) < MOST_READ:
+                parts.append(block)
     except (soundfile.SoundFileError, RuntimeError, ValueError, OSError):
         if not parts:
             return None
-    return (np.concatenate(parts), rate) if parts and rate > 0 else None
+    return (b"".join(parts), rate) if parts and rate > 0 else None
+
+
+def first_channel(sound: Any, frames: int) -> bytes:
+    """The next samples of an open file, as samples.py has them; none at its end. Raises what soundfile does."""
+    if sound.subtype in EXACT:
+        return sound.read(frames, dtype="int16", always_2d=True)[:, 0].tobytes()  # type: ignore[no-any-return]
+    # libsndfile itself would not clip what lossy codecs have beyond full scale.
+    block = sound.read(frames, dtype="float32", always_2d=True)[:, 0]
+    block[block != block] = 0.0  # what is no number
+    return (block.clip(-1.0, 1.0 - 2**-15) * 32768).astype("i2").tobytes()  # type: ignore[no-any-return]
+
+
+def last(samples: bytes, count: int) -> bytes:
+    """So many of them, but one at least."""
+    return samples[-WIDTH * max(count, 1) :]
 
 
 @cache
@@ -125,7 +137,7 @@ class Ogg:
             pieces.append(Opaque(seconds))
             return
         samples, rate = decoded
-        pieces.append(Sound(samples[-max(round(seconds * rate), 1) :], rate))
+        pieces.append(Sound(last(samples, round(seconds * rate)), rate))
 
 
 def page_size(buffer: bytes, at: int) -> int:
@@ -182,19 +194,11 @@ class Flac:
         if until:
             block, self._buffer = self._buffer[:until], self._buffer[until:]
             decoded = decode(self._head + block)
-            pieces.append(self._sound(*decoded) if decoded else Opaque(len(block) / GUESSED))
+            pieces.append(Sound(*decoded) if decoded else Opaque(len(block) / GUESSED))
         elif len(self._buffer) > LARGEST_HEAD:
             pieces.append(Opaque(len(self._buffer) / GUESSED))
             self._buffer = b""
         return pieces
-
-    def _sound(self, samples: "NDArray[np.float32]", rate: int) -> Sound:
-        import numpy as np
-
-        assert self._head is not None
-        exact = self._head[20] & 1 == 0 and self._head[21] >> 4 == 15  # 16 bits a sample
-        words = np.rint(samples * 32768).astype(np.int32) if exact else samples[:0].astype(np.int32)
-        return Sound(samples, rate, (words & 1).astype(np.uint8).tobytes())
 
     def _read_head(self) -> bool:
         buffer, at = self._buffer, 4

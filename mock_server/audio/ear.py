@@ -5,15 +5,14 @@ What it tells depends on the audio only, never on how it was cut. It holds at mo
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from mock_server.audio.chords import APART, SILENT
 from mock_server.audio.following import Follower
-from mock_server.audio.hearing import APART, SILENT
 from mock_server.audio.payload import Finder
 from mock_server.audio.pieces import Mark, Opaque, Piece, Sound
-from mock_server.audio.streams import Stream
+from mock_server.audio.samples import WIDTH
 from mock_server.audio.stretches import UNIT, Cutter, Stretch
 from mock_server.audio.tones import CHARACTERS_PER_SECOND, Utterance
 
@@ -64,9 +63,7 @@ class _Sound:
 
     start: float
     told: float
-    kept: list[Any] = field(default_factory=list)  # samples, until it is told whose they are
-    step: int = 1  # of them make one that is looked at
-    full: float = 1.0  # full scale in them
+    kept: list[bytes] = field(default_factory=list)  # samples, until it is told whose they are
     follower: Follower | None = None
     text: str | None = None
     peak: float = 0.0
@@ -84,9 +81,6 @@ class _Sound:
         if self.follower is not None:
             self.follower.hear(stretch, first, end)
         elif not self.decided and self.text is None:
-            if self.kept and stretch.full != self.full:
-                self.kept = [kept * (stretch.full / self.full) for kept in self.kept]
-            self.step, self.full = stretch.step, stretch.full
             self.kept.append(stretch.samples(first, end))
 
 
@@ -96,32 +90,31 @@ class Ear:
     Where `question` is set after a call, it must be told what is known (`answer`) before it hears on. Takes milliseconds.
     """
 
-    def __init__(self, stream: Stream, quiet: Sequence[float]) -> None:
-        self.stream = stream
+    def __init__(self, quiet: Sequence[float] = ()) -> None:
         self.at = 0.0  # seconds heard
         self.question = False
         self._quiet = sorted(quiet)
         self._stretches: deque[Stretch] = deque()
         self._texts: deque[tuple[str, float]] = deque()  # that the audio carries, and where they begin
         self._sound: _Sound | None = None
-        self._before: tuple[Stretch, int] | None = None  # where the last unit is that was heard
+        self._before: Stretch | None = None  # the last unit that was heard
         self._over = 0.0  # where the last sound ended
         self._silences = len(self._quiet)  # of `quiet`, told since
         self._ending = False
         self._taken = 0.0  # seconds taken apart
         self._fraction = 0.0  # of a unit that cannot be decoded
-        self._rate = 0
+        self._kind = 0, 0  # rate, and bytes of a word
 
-    def listen(self, messages: Sequence[bytes], end: bool = False) -> list[Event]:
-        """The next bytes. `end`: they are the last ones for now, so that what is being said is said."""
-        for piece in self.stream.feed(messages, end):
+    def hear(self, pieces: Iterable[Piece], end: bool = False) -> list[Event]:
+        """What comes next. `end`: it is the last for now, so that what is being said is said."""
+        for piece in pieces:
             self._take(piece)
         self._ending = self._ending or end
         return self._hear_all()
 
-    def wanted(self) -> int:
-        """Bytes of audio without which there is nothing more to tell; 0 where that cannot be known."""
-        pace, sound = self.stream.pace, self._sound
+    def wanted(self, pace: int) -> int:
+        """Bytes of audio, `pace` of them a second, without which there is nothing more to tell; 0 where nobody knows."""
+        sound = self._sound
         if not pace or self.question:
             return 0
         next = self.at + TOLD
@@ -135,16 +128,12 @@ class Ear:
 
     def answer(self, known: Sequence[Utterance]) -> list[Event]:
         """What the account has had said, newest first; and on."""
-        import numpy as np
-
         sound = self._sound
         assert sound is not None
         self.question, sound.decided = False, True
         if known and sound.kept:
-            samples = np.concatenate(sound.kept)
-            sound.follower = Follower(samples, self._cutter.rate, known, step=sound.step, full=sound.full)
-            if not sound.follower:
-                sound.follower = None
+            follower = Follower(b"".join(sound.kept), self._cutter.rate, known)
+            sound.follower = follower if follower else None
         sound.kept = []
         events: list[Event] = []
         if sound.over:
@@ -165,12 +154,13 @@ class Ear:
             self._take_sound(piece)
 
     def _take_sound(self, piece: Sound) -> None:
-        if piece.rate != self._rate:
-            self._rate, self._cutter = piece.rate, Cutter(piece.rate)
-            self._finder, self._since = Finder(), self._taken
-        for text, word in self._finder.feed(piece.bits) if piece.bits else ():
+        width = 1 if piece.words else WIDTH
+        if (piece.rate, width) != self._kind:
+            self._kind, self._cutter = (piece.rate, width), Cutter(piece.rate)
+            self._finder, self._since = Finder(width), self._taken
+        for text, word in self._finder.feed(piece.words or piece.samples):
             self._texts.append((text, self._since + word / piece.rate))
-        self._taken += len(piece.samples) / piece.rate
+        self._taken += len(piece.samples) / WIDTH / piece.rate
         if stretch := self._cutter.cut(piece):
             self._stretches.append(stretch)
 
@@ -210,8 +200,7 @@ class Ear:
             if n - 1 > first:
                 sound.hear(stretch, n - 2, n - 1)
             elif self._before is not None:
-                before, place = self._before
-                sound.hear(before, place, place + 1)
+                sound.hear(self._before, 0, 1)
             sound.hear(stretch, n - 1, n)
             sound.loud = sound.count
             self._find_text(sound)
@@ -219,7 +208,7 @@ class Ear:
             if self._texts and at - self._texts[0][1] > BELATED:
                 events.append(Spoken(at, 0.0, self._texts.popleft()[0], carried=True))
             self._be_quiet(events)
-        self._before = stretch, n - 1
+        self._before = stretch.last(n)
 
     def _next_telling(self) -> float:
         """Seconds of the stream before which silence has nothing to tell."""
@@ -256,7 +245,7 @@ class Ear:
         if last > first:
             sound.loud = sound.count + (last - first) * stretch.size
         sound.hear(stretch, first, n)
-        self._before = stretch, n - 1
+        self._before = stretch.last(n)
         if at - end >= APART:
             self._finish(sound, events)
         elif not known:

@@ -7,17 +7,16 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
-from mock_server.audio.hearing import APART, CERTAIN, ENOUGH, INEXACT, SILENT, allowance, heard_tones, score
-from mock_server.audio.stretches import Stretch, thinned
+from mock_server.audio.chords import APART, CERTAIN, ENOUGH, INEXACT, SILENT, allowance, listen, score
+from mock_server.audio.samples import WIDTH, loud, peak
+from mock_server.audio.stretches import Stretch
 from mock_server.audio.tones import CODA, TAIL, Utterance, chords_of, symbols
-
-if TYPE_CHECKING:
-    from mock_server.audio.hearing import Floats
 
 VOICES = 200  # pairs of pitch and speed that are tried: the newest
 TRACKS = 3  # that are followed where several fit
+FEW = 8  # chords of an opening, of which all are listened to
+EACH = 2  # of more, each second one
 HALF = 0.5  # of the coda's tones must be heard, after an opening that fits; by chance it is one sound in six hundred
 SHIFTS = (
     0.0,
@@ -43,26 +42,18 @@ class Track:
 
 
 class Follower:
-    """Follows one sound, from its first samples on, with the known utterances that it may be.
+    """Follows one sound, from its first samples on, with the known utterances that it may be. `rate`: Hz, 8 to 16 kHz."""
 
-    `step` samples together are one at `rate`; places count those. `full` is full scale in the samples.
-    """
-
-    def __init__(self, samples: Any, rate: float, known: Sequence[Utterance], step: int = 1, full: float = 1.0) -> None:
-        import numpy as np
-
-        self._rate, self._step, self._full = rate, step, full
-        self._end = len(samples)  # samples heard
-        thin = thinned(samples, step)
-        heights = np.abs(thin)
-        loud = np.flatnonzero(heights > SILENT * float(heights.max(initial=0.0)))
-        self._start = int(loud[0]) if len(loud) else 0
-        self._tracks = self._begun(thin, int(loud[-1]) + 1 if len(loud) else 0, known)
+    def __init__(self, samples: bytes, rate: float, known: Sequence[Utterance]) -> None:
+        self._rate = rate
+        self._end = len(samples) // WIDTH  # samples heard
+        self._start, end = loud(samples, SILENT * peak(samples))
+        self._tracks = self._begun(samples, end, known)
         self._coda = min(map(self._coda_of, self._tracks), default=0)  # where the first one begins
-        self._kept: deque[Any] = deque([samples] if self._coda < self._end else ())  # from there on, and not for ever
+        self._kept = deque([samples] if self._coda < self._end else ())  # from there on, and not for ever
         self._first = 0  # the place of the first sample that is kept
         coda = max((track.slot for track in self._tracks), default=0.0) * CODA
-        self._spare = int((coda + APART + TAIL) * rate) * step  # samples kept, beside what its length may be wrong by
+        self._spare = int((coda + APART + TAIL) * rate)  # samples kept, beside what its length may be wrong by
 
     def __bool__(self) -> bool:
         return bool(self._tracks)
@@ -74,7 +65,7 @@ class Follower:
     def slot(self) -> float:
         return self._tracks[0].slot
 
-    def _begun(self, samples: "Floats", end: int, known: Sequence[Utterance]) -> list[Track]:
+    def _begun(self, samples: bytes, end: int, known: Sequence[Utterance]) -> list[Track]:
         voices: dict[tuple[float, float], list[Utterance]] = {}
         for utterance in known:
             if (utterance.pitch, utterance.slot) in voices or len(voices) < VOICES:
@@ -88,8 +79,8 @@ class Follower:
             best, found = 0.0, None
             for shift in SHIFTS:
                 at = self._start + shift * self._rate
-                low, high = heard_tones(samples, self._rate, at, pitch, slot, count)
-                scores = [score(low, high, melody) for melody in openings]
+                heard = listen(samples, self._rate, at, pitch, slot, range(0, count, 1 if count < FEW else EACH))
+                scores = [score(heard, melody) for melody in openings]
                 top = max(scores)
                 if top > max(best, ENOUGH):
                     best = top
@@ -105,32 +96,27 @@ class Follower:
     def _coda_of(self, track: Track) -> int:
         """The place of the first coda that there may be, a chord before it."""
         chords = min(chords_of(utterance.text) for utterance in track.candidates) - CODA - 1
-        return int(track.start + chords * track.slot * self._rate) * self._step
+        return int(track.start + chords * track.slot * self._rate)
 
     def hear(self, stretch: Stretch, first: int, end: int) -> None:
         """The next units."""
-        heard = (end - first) * stretch.size * stretch.step
+        heard = (end - first) * stretch.size
         self._end += heard
         if self._end <= self._coda:
             return
-        if stretch.full != self._full:
-            self._kept = deque(kept * (stretch.full / self._full) for kept in self._kept)
-            self._full = stretch.full
         kept = self._kept
         if not kept:
             self._first = self._end - heard
         kept.append(stretch.samples(first, end))
         least = self._end - self._spare - self._end // int(1 / INEXACT)
-        while self._first + len(kept[0]) < least:
-            self._first += len(kept.popleft())
+        while self._first + len(kept[0]) // WIDTH < least:
+            self._first += len(kept.popleft()) // WIDTH
 
     def end(self, until: int) -> str | None:
         """The text, now that the last loud sample is known, counted from the first one; None where it is nobody's."""
-        import numpy as np
-
         if not self._kept:
             return None
-        samples = np.concatenate(self._kept)
+        samples = b"".join(self._kept)
         best, text = HALF, None
         length = (until - self._start) / self._rate
         for track in self._tracks:
@@ -138,9 +124,9 @@ class Follower:
                 melody = symbols(utterance.text)
                 if abs(len(melody) * track.slot - length) > allowance(length):
                     continue
-                at = track.start + (len(melody) - CODA) * track.slot * self._rate - self._first / self._step
-                low, high = heard_tones(samples, self._rate, at, track.pitch, track.slot, CODA, self._step)
-                found = score(low, high, melody[-CODA:])
+                at = track.start + (len(melody) - CODA) * track.slot * self._rate - self._first
+                heard = listen(samples, self._rate, at, track.pitch, track.slot, range(CODA))
+                found = score(heard, melody[-CODA:])
                 if found > best:
                     best, text = found, utterance.text
         return text

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mock_server.audio import payload, tones
+from mock_server.audio.samples import code_words
 from mock_server.audio.tones import Utterance
 
 CONTENT_TYPES = {
@@ -67,13 +68,13 @@ def nearest(name: str, rate: int) -> Format:
 def speak(utterance: Utterance, format: Format, volume: float = 1.0) -> bytes:
     """An utterance as the bytes of a playable file that carries its text. Takes milliseconds to seconds."""
     text, name = utterance.text, format.name
-    samples = tones.synthesise(utterance, format.rate, volume, payload.bits_needed(text) if name in LOW_BITS else 0)
+    samples = tones.synthesise(utterance, format.rate, volume, payload.words_needed(text) if name in LOW_BITS else 0)
     if name == "mp3":
         return _id3(text) + _mp3(samples, format.rate)
     if name in ("ogg_vorbis", "opus"):
         return _ogg(samples, format, text)
     if name in ("mulaw", "alaw"):
-        return _g711(samples, format, text)
+        return _g711(samples, name, text)
     payload.hide(samples, text)  # in a WAV too, for who reads its samples and writes a file of their own
     if name == "wav":
         return _with_chunk(_wav(samples, format.rate), text)
@@ -121,10 +122,9 @@ def _encoded(samples: "array[int]", rate: int, container: str, codec: str) -> by
     return out.getvalue()
 
 
-def _g711(samples: "array[int]", format: Format, text: str) -> bytes:
-    codec = "ULAW" if format.name == "mulaw" else "ALAW"
-    words = bytearray(_encoded(samples, format.rate, "RAW", codec))
-    payload.hide(words, text)
+def _g711(samples: "array[int]", coding: str, text: str) -> bytes:
+    words = bytearray(code_words(samples.tobytes(), coding))
+    payload.hide(words, text, coding)
     return bytes(words)
 
 

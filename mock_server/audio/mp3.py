@@ -3,7 +3,7 @@
 import re
 
 from mock_server.audio import payload
-from mock_server.audio.compressed import BLOCK, GUESSED, decode
+from mock_server.audio.compressed import BLOCK, GUESSED, decode, last
 from mock_server.audio.pieces import Mark, Opaque, Piece, Sound
 
 LARGEST_TAG = 256 * 1024  # of an ID3 tag that is read; larger ones (covers) are read over
@@ -100,8 +100,7 @@ class Mp3:
             pieces.append(Opaque(seconds))
             return
         samples, rate = decoded
-        wanted = round(seconds * rate)
-        pieces.append(Sound(samples[-wanted:] if lead else samples, rate))
+        pieces.append(Sound(last(samples, round(seconds * rate)) if lead else samples, rate))
 
 
 def frame_of(head: bytes) -> tuple[int, float] | None:

@@ -1,27 +1,12 @@
 """Streams of samples: raw ones, and RIFF files whose header may lie about their length, one after the other."""
 
-import io
 import struct
-from functools import cache
-from typing import TYPE_CHECKING, Any
 
+from mock_server.audio import samples
 from mock_server.audio.pieces import Opaque, Piece, Sound
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-# name: bytes a sample, numpy's type of them, what full scale is; G.711 goes by a table.
-CODINGS: dict[str, tuple[int, str, float]] = {
-    "linear16": (2, "<i2", 32768.0),
-    "linear32": (4, "<f4", 1.0),
-    "mulaw": (1, "u1", 0.0),
-    "alaw": (1, "u1", 0.0),
-    "u8": (1, "u1", 128.0),
-    "s24": (3, "u1", 8388608.0),
-    "s32": (4, "<i4", 2147483648.0),
-    "f64": (8, "<f8", 1.0),
-}
+# Bytes a sample.
+CODINGS = {"linear16": 2, "linear32": 4, "mulaw": 1, "alaw": 1, "u8": 1, "s24": 3, "s32": 4, "f64": 8}
 # (format tag, bits) of a RIFF header.
 TAGS = {
     (1, 8): "u8", (1, 16): "linear16", (1, 24): "s24", (1, 32): "s32", (3, 32): "linear32", (3, 64): "f64",
@@ -38,7 +23,7 @@ class Raw:
 
     def __init__(self, coding: str, rate: int, channels: int = 1) -> None:
         self._coding, self._rate, self._channels = coding, rate, channels
-        self._width = CODINGS[coding][0] * channels
+        self._width = CODINGS[coding] * channels
         self._rest = b""
         self.pace = self._width * rate  # bytes a second
 
@@ -48,44 +33,20 @@ class Raw:
         self._rest = data[whole:]
         if not whole:
             return []
-        samples, bits = _decoded(data[:whole], self._coding, self._channels)
-        return [Sound(samples, self._rate, bits, CODINGS[self._coding][2] if samples.dtype == "i2" else 1.0)]
+        return [_decoded(data[:whole], self._coding, self._rate, self._channels)]
 
 
-def _decoded(data: bytes, coding: str, channels: int) -> "tuple[NDArray[Any], bytes]":
-    """Samples, and their low bits. Those of 16 bits stay what they are: mostly nobody wants to know but how loud they are."""
-    import numpy as np
-
-    _, kind, scale = CODINGS[coding]
-    values: Any = np.frombuffer(data, dtype=kind)
-    if coding == "s24":
-        parts = values.reshape(-1, channels, 3)[:, 0].astype(np.int32)
-        joined = (parts[:, 0] << 8 | parts[:, 1] << 16 | parts[:, 2] << 24) >> 8
-        return (joined / scale).astype(np.float32), b""
-    if channels > 1:
-        values = values.reshape(-1, channels)[:, 0]
+def _decoded(data: bytes, coding: str, rate: int, channels: int) -> Sound:
     if coding in ("mulaw", "alaw"):
-        return _expanded(coding)[values], (values & 1).tobytes()
+        words = data[::channels]
+        return Sound(samples.of_code_words(words, coding), rate, words)
     if coding == "linear16":
-        return values, (values.astype(np.uint8) & np.uint8(1)).tobytes()  # a plain 1 takes longer than all of them
+        return Sound(samples.of_16_bits(data, channels), rate)
     if coding == "u8":
-        return ((values.astype(np.float32) - 128) / np.float32(scale)), b""
-    with np.errstate(all="ignore"):
-        loud = np.nan_to_num(values / scale, nan=0.0, posinf=1.0, neginf=-1.0)
-        return np.clip(loud, -1.0, 1.0).astype(np.float32), b""
-
-
-@cache
-def _expanded(coding: str) -> "NDArray[np.float32]":
-    """The sample of each of the 256 code words of G.711."""
-    import soundfile
-
-    words = io.BytesIO(bytes(range(256)))
-    codec = "ULAW" if coding == "mulaw" else "ALAW"
-    samples: Any = soundfile.read(
-        words, format="RAW", subtype=codec, samplerate=8000, channels=1, dtype="float32", always_2d=False
-    )[0]
-    return samples  # type: ignore[no-any-return]
+        return Sound(samples.of_8_bits(data[::channels]), rate)
+    if coding in ("s24", "s32"):
+        return Sound(samples.of_more_bits(data, CODINGS[coding], channels), rate)
+    return Sound(samples.of_floats(data, CODINGS[coding], channels), rate)
 
 
 class Riff:

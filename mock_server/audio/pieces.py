@@ -1,24 +1,18 @@
 """What a stream of audio is taken apart into: sound, time whose sound cannot be known, and texts in its tags."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from typing import Protocol
 
 LOWEST = 8000  # Hz: all tones lie below 3.4 kHz, so that no more is needed
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Samples of the first channel; `full`: what full scale is in them; `bits`: the low bits of what they were made from,
-    empty where lossy."""
+    """Samples of the first channel as samples.py has them; `words`: the code words of G.711 that they were made from."""
 
-    samples: "NDArray[np.float32] | NDArray[np.int16]"
+    samples: bytes
     rate: int
-    bits: bytes = b""
-    full: float = 1.0
+    words: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

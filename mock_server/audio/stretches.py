@@ -1,14 +1,7 @@
 """Sound cut into units of a hundredth of a second: how loud each is, and its samples where somebody wants them."""
 
-from typing import TYPE_CHECKING, Any
-
 from mock_server.audio.pieces import LOWEST, Sound
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
+from mock_server.audio.samples import WIDTH, peaks, thinned
 
 UNIT = 0.01  # seconds
 
@@ -16,43 +9,33 @@ UNIT = 0.01  # seconds
 class Stretch:
     """Units in a row. `peaks`: how loud each is, 1 is full scale. `unit`: seconds of one. `at`: the first not heard yet.
 
-    Of its samples `step` together make one at 8 to 16 kHz, of which `size` are a unit. `full` is full scale in them.
+    Of its samples `step` together make one at 8 to 16 kHz, of which `size` are a unit.
     """
 
-    __slots__ = ("_samples", "at", "full", "peaks", "size", "step", "unit")
+    __slots__ = ("_samples", "_step", "at", "peaks", "size", "unit")
 
     def __init__(
-        self,
-        peaks: list[float],
-        unit: float = UNIT,
-        samples: Any = None,
-        step: int = 1,
-        full: float = 1.0,
-        size: int = 0,
+        self, peaks: list[float], unit: float = UNIT, samples: bytes | None = None, step: int = 1, size: int = 0
     ) -> None:
         """`samples`: None where they cannot be decoded."""
-        self.peaks, self.unit, self.size, self.step, self.full, self.at = peaks, unit, size, step, full, 0
-        self._samples = samples
+        self.peaks, self.unit, self.size, self.at = peaks, unit, size, 0
+        self._samples, self._step = samples, step
 
     @property
     def opaque(self) -> bool:
         return self._samples is None
 
-    def samples(self, first: int, end: int) -> Any:
-        """Of some units, as they came: a view."""
-        width = self.size * self.step
-        return self._samples[first * width : end * width]
+    def samples(self, first: int, end: int) -> bytes:
+        """Of some units, at 8 to 16 kHz."""
+        width = self.size * self._step * WIDTH
+        assert self._samples is not None
+        return thinned(self._samples[first * width : end * width], self._step)
 
-
-def thinned(samples: Any, step: int) -> "Floats":
-    """Each the sum of `step` of them, which may be rows."""
-    floats: Floats = samples.astype("f4")
-    if step == 1:
-        return floats
-    sums: Floats = floats[..., ::step] + floats[..., 1::step]
-    for place in range(2, step):  # numpy's sum of short rows takes ten times as long
-        sums += floats[..., place::step]
-    return sums
+    def last(self, end: int) -> "Stretch":
+        """The unit before a place by itself, so that the others need not be kept."""
+        width = self.size * self._step * WIDTH
+        samples = None if self._samples is None else self._samples[(end - 1) * width : end * width]
+        return Stretch(self.peaks[end - 1 : end], self.unit, samples, self._step, self.size)
 
 
 class Cutter:
@@ -62,27 +45,15 @@ class Cutter:
         self._step = max(rate // LOWEST, 1)
         self.rate = rate / self._step  # of the samples of its stretches
         self._size = max(round(UNIT * self.rate), 1)
-        self._rest: Any = None  # samples that make no unit yet
-        self._full = 1.0  # what full scale is in them
+        self._rest = b""  # samples that make no unit yet
 
     def cut(self, sound: Sound) -> Stretch | None:
         """The units that are now whole."""
-        import numpy as np
-
-        samples: Any = sound.samples
-        if self._rest is not None:
-            if sound.full != self._full:
-                self._rest, samples = self._rest / self._full * sound.full, samples.astype(np.float32)
-            samples = np.concatenate([self._rest, samples])
-        self._full = sound.full
+        samples = self._rest + sound.samples
         width = self._size * self._step
-        whole = len(samples) // width * width
-        self._rest = samples[whole:] if whole < len(samples) else None
+        whole = len(samples) // (width * WIDTH) * (width * WIDTH)
+        self._rest = samples[whole:]
         if not whole:
             return None
         samples = samples[:whole]
-        loud = np.abs(samples)
-        if loud.dtype == np.int16:
-            loud = loud.view(np.uint16)  # of the least of them there is no positive one
-        peaks: Any = np.maximum.reduceat(loud, np.arange(0, whole, width)) / sound.full
-        return Stretch(peaks.tolist(), self._size / self.rate, samples, self._step, sound.full, self._size)
+        return Stretch(peaks(samples, width), self._size / self.rate, samples, self._step, self._size)

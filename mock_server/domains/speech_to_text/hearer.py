@@ -25,7 +25,7 @@ class Hearer:
 
     def __init__(self, call: Call, asked: Parameters, quiet: Sequence[float]) -> None:
         self._call, self._asked = call, asked
-        self._ear = Ear(Stream(asked.encoding, asked.rate), quiet)
+        self._stream, self._ear = Stream(asked.encoding, asked.rate), Ear(quiet)
         self._found = transcripts.read(call.world)
         self._digest = hashlib.sha256()
         self._since = 0.0  # seconds of audio before what `named` is asked about
@@ -40,15 +40,15 @@ class Hearer:
 
     def wanted(self) -> int:
         """Bytes of audio without which it has nothing more to say; 0 where that cannot be known."""
-        return self._ear.wanted()
+        return self._ear.wanted(self._stream.pace)
 
     def hear(self, messages: Sequence[bytes], end: bool) -> list[Event] | Awaitable[list[Event]]:
         """What the next messages say: at once where that is quickly done. Raises ServiceUnavailable."""
         if self._found.hashes:
             for message in messages:
                 self._digest.update(message)
-        if self._ear.stream.light and sum(map(len, messages)) <= AT_ONCE:
-            events = self._ear.listen(messages, end)
+        if self._stream.light and sum(map(len, messages)) <= AT_ONCE:
+            events = self._ear.hear(self._stream.feed(messages, end), end)
             return self._answered(events) if self._ear.question else events
         return self._worked(messages, end)
 
@@ -62,8 +62,8 @@ class Hearer:
         events: list[Event] = []
         for message in messages:
             for at in range(0, len(message), SLICE):
-                events += self._ear.listen([message[at : at + SLICE]])
-        return events + self._ear.listen((), end)
+                events += self._ear.hear(self._stream.feed([message[at : at + SLICE]]))
+        return events + self._ear.hear(self._stream.feed((), end), end)
 
     async def _answered(self, events: list[Event]) -> list[Event]:
         """Some at a time: sounds that began together do not hold up, all at once, those that have something to tell."""
