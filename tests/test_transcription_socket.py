@@ -1,6 +1,7 @@
 """The speech-to-text socket on the wire: the official SDK, the `websockets` library, the echo, refusals, anything at all."""
 
 import asyncio
+import gc
 import hashlib
 import itertools
 import json
@@ -554,3 +555,31 @@ def test_anything_a_client_sends_leaves_the_server_alive(fuzzed):
 @pytest.mark.timeout(180)
 def test_a_minute_of_anything_leaves_the_server_alive(fuzzed):
     fuzz(fuzzed, 60)
+
+
+def test_what_belongs_to_a_closed_socket_is_freed_without_the_garbage_collector():
+    from websockets.server import ServerProtocol
+
+    from mock_server.protocols.http import HttpProtocol
+    from mock_server.protocols.sockets import SocketProtocol
+
+    def living() -> int:
+        return sum(type(o) in (HttpProtocol, SocketProtocol, ServerProtocol) for o in gc.get_objects())
+
+    with LocalServer(Settings(port=0)) as alone, httpx.Client() as http:
+        client = Client(alone.url, "freed-at-once", http)
+        heard(client, bytes(6400))
+        gc.collect()
+        gc.disable()
+        try:
+            before = living()
+            for _ in range(5):
+                heard(client, bytes(6400))
+                with opened(client) as wire:  # the client leaves, too
+                    wire.send(bytes(640))
+            end = time.monotonic() + 10
+            while living() > before and time.monotonic() < end:
+                time.sleep(0.01)
+            assert living() <= before
+        finally:
+            gc.enable()

@@ -121,6 +121,8 @@ class HttpProtocol(HttpToolsProtocol):
                 self._reading = False
                 self._stop_idling()
                 self.handle_websocket_upgrade()
+                # What refers back to this would stay until the garbage collector comes by.
+                self.parser, self.scope = None, {}  # type: ignore[assignment, typeddict-item]
                 return b""
             rest = data[upgrade.args[0] :]
             if self._declined:

@@ -68,7 +68,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.scope["mock.connection"] = self  # type: ignore[typeddict-unknown-key]
         self.scope[ARRIVED] = self.inbox.arrived  # type: ignore[literal-required]
         self.app, self._application = self._run, self.app
-        await super().run_asgi()
+        try:
+            await super().run_asgi()
+        finally:
+            # What refers back to itself would stay until the garbage collector comes by.
+            self.app, self.scope = self._application, {}  # type: ignore[typeddict-item]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.frames_in = None
+        self.conn.parser.close()
 
     async def _run(self, scope: Any, receive: Any, send: Any) -> None:
         try:
