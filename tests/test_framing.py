@@ -44,8 +44,8 @@ class Reader:
     def plain(self) -> bool:
         return self.conn.state is State.OPEN and self.conn.current_size is None
 
-    def take(self, messages: list[dict[str, Any]]) -> None:
-        self.read += [message.get("text", message.get("bytes")) for message in messages]
+    def take(self, messages: list[str | bytes]) -> None:
+        self.read += messages
 
     def feed_theirs(self, data: bytes) -> None:
         if self.conn.parser_exc is None:

@@ -10,7 +10,7 @@ from websockets.protocol import State
 
 from mock_server.base.errors import ApiError, BadRequest, MethodNotAllowed
 from mock_server.engine.frames import ARRIVED
-from mock_server.framing import Frames, Inbox, Message
+from mock_server.framing import Data, Frames, Inbox
 from mock_server.protocols.refusal import refuse
 from mock_server.protocols.transports import Gathering
 
@@ -154,7 +154,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         conn = self.conn
         return self.handshake_complete and conn.state is State.OPEN and conn.current_size is None
 
-    def _take(self, messages: list[Message]) -> None:
+    def _take(self, messages: list[Data]) -> None:
         """Put them before the application. Once too much waits, nothing is read until it has taken all."""
         self.inbox.put(messages)
         if self.arrived > WAITING and not self.read_paused:
