@@ -5,13 +5,19 @@ import gc
 import hashlib
 import itertools
 import json
+import os
+import re
 import socket
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import telnyx
 from hypothesis import HealthCheck, given, seed, settings
@@ -583,3 +589,19 @@ def test_what_belongs_to_a_closed_socket_is_freed_without_the_garbage_collector(
             assert living() <= before
         finally:
             gc.enable()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc to look into")
+def test_who_speaks_and_hears_raw_audio_on_sockets_does_not_pay_for_numpy():
+    command = [sys.executable, "-m", "mock_server", "serve", "--port", "0"]
+    env = {**os.environ, "MOCK_LOG_FORMAT": "none"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process, httpx.Client() as http:
+        found = re.search(r"http://[\d.]+:\d+", process.stdout.readline())
+        assert found is not None
+        client = Client(found[0], "without-numpy", http)
+        audio = np.frombuffer(astra(client), "<i2")
+        texts = [finals(heard(client, part.astype("<i2").tobytes())) for part in (audio, audio * 0.9)]
+        loaded = Path(f"/proc/{process.pid}/maps").read_text()
+        process.terminate()
+    assert texts == [HELLO, HELLO]  # by the text in it, and by its tones
+    assert "numpy" not in loaded and "audioop" in loaded
