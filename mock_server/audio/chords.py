@@ -13,7 +13,7 @@ CERTAIN = 0.98  # nothing better is looked for
 SILENT = 0.02  # of the peak
 APART = 0.12  # seconds of silence between two utterances
 INEXACT = 0.02  # of its length may be missing or too much, as codecs have it, and a tenth of a second
-LISTENED = 0.6  # of a chord, its middle
+LISTENED = 0.5  # of a chord, its middle
 
 Heard = list[tuple[int, int, int]]  # a chord's place, its strongest low tone and its strongest high one
 Wave = tuple[bytes, bytes]  # a tone's cosine and sine, as samples
