@@ -295,6 +295,7 @@ def test_stub_takes_whatever_comes(start):
         [{"role": "wizard", "content": 3}],
         [{"foo": "bar"}],
         [{"role": "user", "content": [3, {"type": "text"}]}],
+        [{"role": "user", "content": "a\0b"}, {"role": "user", "content": [{"type": "text", "text": "a\0b"}]}],
     ):
         answer = client.post(
             PATH, {"model": "m", "max_tokens": 9, "messages": messages, "tools": [{}], "tool_choice": {"type": "tool"}}

@@ -303,6 +303,18 @@ def test_stub_completes_what_is_missing(start, body):
     assert start(profile="stub").post(PATHS[0], body).status_code == 200
 
 
+@pytest.mark.parametrize("content", ["a\0b", [{"type": "text", "text": "a\0"}, {"type": "text", "text": "b"}]])
+def test_a_text_with_a_nul_is_refused_and_in_stub_heard_without_it(client, start, content):
+    asked = {"messages": [{"role": "user", "content": content}]}
+    tool = {"messages": [*asked["messages"], {"role": "tool", "tool_call_id": "x", "content": content}]}
+    lenient = start(profile="stub")
+
+    for body in (asked, tool):
+        assert client.post(PATHS[0], body).status_code == 422
+        said = lenient.post(PATHS[0], body)
+        assert said.status_code == 200 and "\0" not in said.json()["choices"][0]["message"]["content"]
+
+
 def test_stub_answers_without_a_body(start):
     assert start(profile="stub").request("POST", PATHS[0]).json()["object"] == "chat.completion"
 

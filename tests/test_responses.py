@@ -372,6 +372,8 @@ def test_stub_takes_whatever_comes(start):
         [3, {"role": "wizard", "content": 4}, {"type": "function_call_output"}],
         [[]],
         True,
+        "a\0b",
+        [{"role": "user", "content": "a\0b"}, {"type": "function_call_output", "call_id": "a\0", "output": "\0"}],
     ):
         answer = client.post(PATHS[0], {"input": input, "conversation": "unknown", "tools": [{"type": "function"}]})
         assert answer.status_code == 200, answer.text

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from mock_server.base.errors import Invalid, Issue
 from mock_server.engine.replies.match import ToolResult, View
 from mock_server.engine.replies.rules import PacingRule, Reply, Usage
 
@@ -34,6 +35,13 @@ def count_prompt(text: str) -> int:
 def pieces(tokens: Sequence[str], size: int) -> Sequence[str]:
     """The tokens in lots of `size`, as the events of a stream have them."""
     return tokens if size == 1 else ["".join(tokens[at : at + size]) for at in range(0, len(tokens), size)]
+
+
+def without_nul(text: str, where: tuple[str | int, ...], lenient: bool) -> str:
+    """A text that may have come with a NUL, which no database keeps. Raises Invalid for one that has, unless `lenient`."""
+    if "\0" in text and not lenient:
+        raise Invalid([Issue(where, "Value error, a text holds no NUL")])
+    return text.replace("\0", "")
 
 
 class Offered(NamedTuple):

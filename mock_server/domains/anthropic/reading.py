@@ -7,19 +7,21 @@ from pydantic_core import to_json
 
 from mock_server.base.errors import BadRequest, Invalid, Issue
 from mock_server.domains.anthropic.wire import MessagesRequest
-from mock_server.engine.completion import Offered, Prompt
+from mock_server.engine.completion import Offered, Prompt, without_nul
 
 ROLES = ("user", "assistant", "system")
 Place = tuple[str | int, ...]
 
 
 def read(request: MessagesRequest, *, lenient: bool) -> Prompt:
-    """The prompt that a request holds. Raises Invalid for what makes no sense, unless `lenient`, and for a text with a NUL."""
+    """The prompt that a request holds. Raises Invalid for what makes no sense or has a NUL, unless `lenient`."""
     prompt = Prompt()
     if request.system:
         where: Place = ("body", "system")
         text = request.system
-        prompt.add("system", _sound(text, where) if isinstance(text, str) else _text(text, where, lenient))
+        prompt.add(
+            "system", without_nul(text, where, lenient) if isinstance(text, str) else _text(text, where, lenient)
+        )
     for i, message in enumerate(request.messages):
         where = ("body", "messages", i)
         role, content = message.get("role"), message.get("content")
@@ -76,17 +78,11 @@ def _text(blocks: Sequence[Any], where: Place, lenient: bool) -> str:
 def _string(block: dict[str, Any], key: str, where: Place, lenient: bool) -> str:
     value = block.get(key)
     if isinstance(value, str):
-        return _sound(value, (*where, key))
+        return without_nul(value, (*where, key), lenient)
     if lenient:
         return ""
     message, kind = ("Input should be a valid string", "string_type") if key in block else ("Field required", "missing")
     raise Invalid([Issue((*where, key), message, kind)])
-
-
-def _sound(text: str, where: Place) -> str:
-    if "\0" in text:
-        raise Invalid([Issue(where, "Value error, a text holds no NUL")])
-    return text
 
 
 def functions(request: MessagesRequest, *, lenient: bool) -> list[Offered]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mock_server.base.errors import BadRequest, Invalid, Issue, NotFound
 from mock_server.domains.chat.saying import say
 from mock_server.domains.chat.wire import ChatRequest, Function, Message, NamedTool
-from mock_server.engine.completion import PER_MESSAGE, Ask, Completion, Offered, count_prompt
+from mock_server.engine.completion import PER_MESSAGE, Ask, Completion, Offered, count_prompt, without_nul
 from mock_server.engine.replies import ToolResult
 from mock_server.engine.route import MOST_REMEMBERED, REMEMBERED
 from mock_server.world import Call
@@ -105,7 +105,8 @@ def _check_choice(choice: str | NamedTool, functions: Sequence[Function]) -> Non
 
 
 def _read_prompt(request: ChatRequest, lenient: bool) -> Ask:
-    """What the messages ask, and how many tokens they are. Raises Invalid for one without content, and for a NUL."""
+    """What the messages ask, and how many tokens they are. Raises Invalid for one without content or with a NUL,
+    unless `lenient`."""
     user_text = system_text = ""
     tokens = turn = 0
     for i, message in enumerate(request.messages):
@@ -114,7 +115,7 @@ def _read_prompt(request: ChatRequest, lenient: bool) -> Ask:
             raise Invalid([Issue(("body", "messages", i, "content"), "Field required", "missing")])
         text = content if type(content) is str else message.text()
         if "\0" in text:
-            raise Invalid([Issue(("body", "messages", i, "content"), "Value error, a text holds no NUL")])
+            text = without_nul(text, ("body", "messages", i, "content"), lenient)
         tokens += PER_MESSAGE + count_prompt(text)
         if message.tool_calls:
             called = [c.function for c in message.tool_calls if c.function]
@@ -133,7 +134,7 @@ def _tool_result(messages: Sequence[Message]) -> ToolResult:
     id = last.tool_call_id or ""
     called = (c for m in reversed(messages) for c in m.tool_calls or () if c.id == id and c.function is not None)
     name = next((c.function.name for c in called if c.function), last.name or "")
-    return ToolResult(id, name, last.text())
+    return ToolResult(id, name, last.text().replace("\0", ""))
 
 
 def _forced_function(request: ChatRequest, functions: Sequence[Offered]) -> Offered | None:

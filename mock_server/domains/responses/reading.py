@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from mock_server.base.errors import BadRequest, Invalid, Issue
 from mock_server.domains.responses.wire import ResponsesRequest
-from mock_server.engine.completion import Offered, Prompt
+from mock_server.engine.completion import Offered, Prompt, without_nul
 
 ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 Place = tuple[str | int, ...]
@@ -27,17 +27,18 @@ class Message:
 def read(request: ResponsesRequest, prompt: Prompt, *, lenient: bool) -> list[Message]:
     """Add the instructions and input of a request to a prompt, and give what a conversation keeps of them.
 
-    Raises Invalid for an item that makes no sense, unless `lenient`, and for a text with a NUL.
+    Raises Invalid for an item that makes no sense or a text with a NUL, unless `lenient`.
     """
     messages: list[Message] = []
     if request.instructions and request.instructions not in prompt.system_texts:  # a conversation may have them already
-        text = _sound(request.instructions, ("body", "instructions"))
+        text = without_nul(request.instructions, ("body", "instructions"), lenient)
         prompt.add("system", text)
         messages.append(Message("system", text))
     items, place = request.input, ("body", "input")
     if isinstance(items, str):
-        prompt.add("user", _sound(items, place))
-        return [*messages, Message("user", items)]
+        text = without_nul(items, place, lenient)
+        prompt.add("user", text)
+        return [*messages, Message("user", text)]
     for i, item in enumerate(items if isinstance(items, list) else [] if items is None else [items]):
         where = (*place, i) if isinstance(items, list) else place
         if isinstance(item, dict):
@@ -79,7 +80,7 @@ def tool_call(id: str, name: str, arguments: str) -> dict[str, Any]:
 def _string(item: dict[str, Any], key: str, where: Place, lenient: bool) -> str:
     value = item.get(key)
     if isinstance(value, str):
-        return _sound(value, (*where, key))
+        return without_nul(value, (*where, key), lenient)
     if lenient:
         return ""
     missing = key not in item
@@ -93,16 +94,10 @@ def _text(content: Any, where: Place, lenient: bool) -> str:
         parts = (part.get("text", part.get("refusal")) for part in content if isinstance(part, dict))
         content = "\n".join(part for part in parts if isinstance(part, str))
     if isinstance(content, str):
-        return _sound(content, where)
+        return without_nul(content, where, lenient)
     if content is None or lenient:
         return ""
     raise Invalid([Issue(where, "Input should be a valid string or a list of parts", "string_type")])
-
-
-def _sound(text: str, where: Place) -> str:
-    if "\0" in text:
-        raise Invalid([Issue(where, "Value error, a text holds no NUL")])
-    return text
 
 
 def functions(request: ResponsesRequest, *, lenient: bool) -> list[Offered]:
