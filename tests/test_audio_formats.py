@@ -136,6 +136,18 @@ def test_tones_are_known_after_decoding_and_resampling(format: str, rate: int) -
     assert hearing.recognise(changed, known[:7]) == []
 
 
+def test_a_file_whose_middle_was_changed_is_not_the_utterance() -> None:
+    said = utterance(
+        "The first half of this is what was said before, and the second one is not the same as it was then."
+    )
+    sound = np.array(tones.synthesise(said, 24000))
+    eighth = len(sound) // 8
+    for part in range(2, 6):  # each eighth of the middle is played backwards
+        sound[part * eighth : (part + 1) * eighth] = sound[part * eighth : (part + 1) * eighth][::-1]
+
+    assert hearing.recognise(io.BytesIO(wav(sound * 0.9 / 32768, 24000)), [said]) == []
+
+
 def test_utterances_in_a_row_are_told_one_after_the_other() -> None:
     known = [utterance("Hello there."), utterance("How are you?", voice="another")]
     sound = np.concatenate([np.zeros(9000, "int16")] + [tones.synthesise(u, 24000) for u in known])

@@ -190,14 +190,15 @@ def test_500_sockets_at_once_each_get_their_own_words(start):
         ready = asyncio.Barrier(count)
         return await asyncio.gather(*(talk(number, ready) for number in range(count)))
 
-    asyncio.run(all_at_once(500))
-    before = memory()
+    before = 0.0
+    for _ in range(3):  # one round differs from the next by up to 10 %
+        asyncio.run(all_at_once(500))
+        before = max(before, memory())
     spoken = asyncio.run(all_at_once(500))
 
     assert [texts for texts, _ in spoken] == [[f"Socket {number} says this."] for number in range(500)]
     assert len({audio for _, audio in spoken}) == 500
-    # One round differs from the next by up to 10 %; what 500 sockets take is half of it.
-    assert memory() < before * 1.2
+    assert memory() < before * 1.1
 
 
 # ---------------------------------------------------------------------------------------------- fuzz

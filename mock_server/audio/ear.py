@@ -85,15 +85,16 @@ class _Sound:
 
 
 class Ear:
-    """Listens to one stream. `quiet`: after which silences, in seconds, it says so.
+    """Listens to one stream. `quiet`: after which silences, in seconds, it says so. `whole`: an utterance is told by all of
+    its chords, for which all of its sound is held.
 
     Where `question` is set after a call, it must be told what is known (`answer`) before it hears on. Takes milliseconds.
     """
 
-    def __init__(self, quiet: Sequence[float] = ()) -> None:
+    def __init__(self, quiet: Sequence[float] = (), whole: bool = False) -> None:
         self.at = 0.0  # seconds heard
         self.question = False
-        self._quiet = sorted(quiet)
+        self._quiet, self._whole = sorted(quiet), whole
         self._stretches: deque[Stretch] = deque()
         self._texts: deque[tuple[str, float]] = deque()  # that the audio carries, and where they begin
         self._sound: _Sound | None = None
@@ -132,8 +133,7 @@ class Ear:
         assert sound is not None
         self.question, sound.decided = False, True
         if known and sound.kept:
-            follower = Follower(b"".join(sound.kept), self._cutter.rate, known)
-            sound.follower = follower if follower else None
+            sound.follower = Follower(b"".join(sound.kept), self._cutter.rate, known, self._whole) or None
         sound.kept = []
         events: list[Event] = []
         if sound.over:

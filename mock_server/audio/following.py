@@ -42,14 +42,18 @@ class Track:
 
 
 class Follower:
-    """Follows one sound, from its first samples on, with the known utterances that it may be. `rate`: Hz, 8 to 16 kHz."""
+    """Follows one sound, from its first samples on, with the known utterances that it may be. `rate`: Hz, 8 to 16 kHz.
 
-    def __init__(self, samples: bytes, rate: float, known: Sequence[Utterance]) -> None:
-        self._rate = rate
+    `whole`: every chord is listened to at the end, not those of the coda only.
+    """
+
+    def __init__(self, samples: bytes, rate: float, known: Sequence[Utterance], whole: bool = False) -> None:
+        self._rate, self._whole = rate, whole
         self._end = len(samples) // WIDTH  # samples heard
         self._start, end = loud(samples, SILENT * peak(samples))
         self._tracks = self._begun(samples, end, known)
-        self._coda = min(map(self._coda_of, self._tracks), default=0)  # where the first one begins
+        # Where the first coda begins; nothing before it is kept.
+        self._coda = 0 if whole else min(map(self._coda_of, self._tracks), default=0)
         self._kept = deque([samples] if self._coda < self._end else ())  # from there on, and not for ever
         self._first = 0  # the place of the first sample that is kept
         coda = max((track.slot for track in self._tracks), default=0.0) * CODA
@@ -108,6 +112,8 @@ class Follower:
         if not kept:
             self._first = self._end - heard
         kept.append(stretch.samples(first, end))
+        if self._whole:
+            return
         least = self._end - self._spare - self._end // int(1 / INEXACT)
         while self._first + len(kept[0]) // WIDTH < least:
             self._first += len(kept.popleft()) // WIDTH
@@ -117,16 +123,16 @@ class Follower:
         if not self._kept:
             return None
         samples = b"".join(self._kept)
-        best, text = HALF, None
+        best, text = ENOUGH if self._whole else HALF, None
         length = (until - self._start) / self._rate
         for track in self._tracks:
             for utterance in track.candidates:
                 melody = symbols(utterance.text)
                 if abs(len(melody) * track.slot - length) > allowance(length):
                     continue
-                at = track.start + (len(melody) - CODA) * track.slot * self._rate - self._first
-                heard = listen(samples, self._rate, at, track.pitch, track.slot, range(CODA))
-                found = score(heard, melody[-CODA:])
+                chords = range(0 if self._whole else len(melody) - CODA, len(melody))
+                heard = listen(samples, self._rate, track.start - self._first, track.pitch, track.slot, chords)
+                found = score(heard, melody)
                 if found > best:
                     best, text = found, utterance.text
         return text

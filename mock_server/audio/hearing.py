@@ -131,7 +131,7 @@ def recognise(file: IO[bytes], known: Sequence[Utterance]) -> list[str]:
 
 def _events(sound: Any, known: Sequence[Utterance]) -> Iterator[Event]:
     """What the ear hears of a file that is open."""
-    ear, more = Ear(), True
+    ear, more = Ear(whole=True), True
     while more:
         block = first_channel(sound, BLOCK)
         more = bool(block)

@@ -8,7 +8,6 @@ import struct
 import sys
 import warnings
 from array import array
-from collections.abc import Iterable
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # since 3.13 audioop-lts is that module
@@ -22,20 +21,20 @@ likeness = audioop.findfactor
 COARSE = 64  # samples passed over in one go where a loud one is looked for
 
 
-def channel(samples: bytes, channels: int) -> bytes:
+def _channel(samples: bytes, channels: int) -> bytes:
     """The first one of several."""
     return samples if channels == 1 else memoryview(samples).cast("h")[::channels].tobytes()
 
 
 def of_16_bits(data: bytes, channels: int) -> bytes:
     """Of samples of 16 bits, the low byte first."""
-    return channel(audioop.byteswap(data, 2) if sys.byteorder == "big" else data, channels)
+    return _channel(audioop.byteswap(data, 2) if sys.byteorder == "big" else data, channels)
 
 
 def of_more_bits(data: bytes, width: int, channels: int) -> bytes:
     """Of samples of 3 or 4 bytes, the low one first."""
     native = audioop.byteswap(data, width) if sys.byteorder == "big" else data
-    return channel(audioop.lin2lin(native, width, WIDTH), channels)
+    return _channel(audioop.lin2lin(native, width, WIDTH), channels)
 
 
 def of_8_bits(data: bytes) -> bytes:
@@ -49,18 +48,11 @@ def of_floats(data: bytes, width: int, channels: int) -> bytes:
     values.frombytes(data)
     if sys.byteorder == "big":
         values.byteswap()
-    return clipped(values[::channels])
-
-
-def clipped(values: Iterable[float]) -> bytes:
-    """Of numbers of which 1 is full scale."""
-    return array(
-        "h",
-        [
-            int(value * FULL) if -1.0 <= value < 1.0 else 32767 if value >= 1.0 else -32768 if value < -1.0 else 0
-            for value in values
-        ],
-    ).tobytes()
+    clipped = [
+        int(value * FULL) if -1.0 <= value < 1.0 else 32767 if value >= 1.0 else -32768 if value < -1.0 else 0
+        for value in values[::channels]
+    ]
+    return array("h", clipped).tobytes()
 
 
 def of_code_words(words: bytes, coding: str) -> bytes:

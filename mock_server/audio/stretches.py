@@ -27,15 +27,17 @@ class Stretch:
 
     def samples(self, first: int, end: int) -> bytes:
         """Of some units, at 8 to 16 kHz."""
-        width = self.size * self._step * WIDTH
-        assert self._samples is not None
-        return thinned(self._samples[first * width : end * width], self._step)
+        samples = self._cut(first, end)
+        assert samples is not None
+        return thinned(samples, self._step)
 
     def last(self, end: int) -> "Stretch":
         """The unit before a place by itself, so that the others need not be kept."""
+        return Stretch(self.peaks[end - 1 : end], self.unit, self._cut(end - 1, end), self._step, self.size)
+
+    def _cut(self, first: int, end: int) -> bytes | None:
         width = self.size * self._step * WIDTH
-        samples = None if self._samples is None else self._samples[(end - 1) * width : end * width]
-        return Stretch(self.peaks[end - 1 : end], self.unit, samples, self._step, self.size)
+        return None if self._samples is None else self._samples[first * width : end * width]
 
 
 class Cutter:

@@ -134,7 +134,7 @@ def _tool_result(messages: Sequence[Message]) -> ToolResult:
     id = last.tool_call_id or ""
     called = (c for m in reversed(messages) for c in m.tool_calls or () if c.id == id and c.function is not None)
     name = next((c.function.name for c in called if c.function), last.name or "")
-    return ToolResult(id, name, last.text().replace("\0", ""))
+    return ToolResult(id, name, without_nul(last.text(), (), lenient=True))
 
 
 def _forced_function(request: ChatRequest, functions: Sequence[Offered]) -> Offered | None:
