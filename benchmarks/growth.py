@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--conversations", type=int, default=1_000_000)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--db", action="store_true", help="in files instead of memory")
+    parser.add_argument("--db", action="store_true", help="in files that are kept")
     parser.add_argument("--only", default="", metavar="TEXT", help="operations with this in their names")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     options = parser.parse_args()

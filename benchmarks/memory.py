@@ -12,7 +12,7 @@ from servers import Server, ServerFailed, new_conversation
 from sockets import Speaker, take_turns
 from wire import CHAT, CREATE, READ, SPEECH, STREAM, TRANSCRIPTION, Request
 
-CHATS, STREAMS, CONVERSATIONS, SENTENCES, UTTERANCES = 10_000, 1_000, 10_000, 1_000, 100
+CHATS, STREAMS, CONVERSATIONS, SENTENCES, UTTERANCES = 10_000, 1_000, 60_000, 1_000, 100
 PATIENCE = 120  # seconds for each
 CONNECTIONS = 16
 Job = Callable[[Server], None]

@@ -97,7 +97,7 @@ def answer_p99(samples: list[dict[str, Any]]) -> float | None:
 MEMORY = {  # of one server, in this order
     "start_mb": "at the start",
     "chat_mb": f"after {memory.CHATS:,} chats and {memory.STREAMS:,} streams",
-    "state_mb": f"after {memory.CONVERSATIONS:,} conversations made and as many read, too (SQLAlchemy, and the rows)",
+    "state_mb": f"after {memory.CONVERSATIONS:,} conversations made and as many read, too (SQLAlchemy)",
     "spoken_mb": f"after {memory.SENTENCES:,} sentences spoken on sockets, too",
     "heard_mb": f"after {memory.UTTERANCES * len(transcription.KINDS)} utterances heard on sockets, too",
 }

@@ -36,7 +36,7 @@ class Settings:
     port: int = _option(4010, "Port to listen on; 0 takes any free one.")
     workers: int = _option(1, "Processes that serve; each account lives in one of them.", metavar="N")
     db: Path | None = _option(
-        None, "SQLite file that keeps the state; without it the state lives in memory.", metavar="PATH"
+        None, "SQLite file that keeps the state; without it the state ends with the server.", metavar="PATH"
     )
     data: Path | None = _option(
         None, "Folder for object bytes; without it they lie beside --db, or live in memory.", metavar="DIR"
