@@ -77,6 +77,10 @@ def test_memory_does_not_grow_with_what_is_stored(tmp_path: Path) -> None:
         assert whole(client, ids[::100])
         assert client.get("/ai/conversations?page[size]=1").json()["meta"]["total_results"] == len(ids)
 
+        client.admin("POST", "/reset")
+        assert client.get("/ai/conversations").json()["data"] == []
+        assert resident(process) - before < 10
+
 
 @linux
 def test_state_is_held_in_memory_where_no_room_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,8 +271,15 @@ class Store:
         entered since the start.
         """
         for table in self.tables():
-            where = "" if account is None else " WHERE account = ?"
-            self._driver.execute(f'DELETE FROM "{table}"{where}', () if account is None else (account,))
+            if account is None or self._alone(table, account):
+                self._driver.execute(f'DELETE FROM "{table}"')  # at once, however many there are
+            else:
+                self._driver.execute(f'DELETE FROM "{table}" WHERE account = ?', (account,))
+
+    def _alone(self, table: str, account: str) -> bool:
+        """Whether no other account has rows in a table."""
+        others = f'SELECT EXISTS (SELECT 1 FROM "{table}" WHERE account < :id) OR EXISTS (SELECT 1 FROM "{table}" WHERE account > :id)'
+        return not self._driver.execute(others, {"id": account}).fetchone()[0]
 
     def tables(self) -> list[str]:
         """The names of all tables that are there, in a fixed order."""
@@ -349,8 +356,11 @@ def _has_room(folder: str) -> bool:
 
 def _prepare_connection(locked_ms: int, kept: bool, connection: Any, _record: Any) -> None:
     connection.execute(f"PRAGMA busy_timeout = {locked_ms}")
-    # What is not kept needs no journal that outlives the process; in a file it would be written with every transaction.
-    connection.execute(f"PRAGMA journal_mode = {'WAL' if kept else 'MEMORY'}")
+    if kept:
+        connection.execute("PRAGMA journal_mode = WAL")
+    else:
+        connection.execute("PRAGMA journal_mode = MEMORY")  # in a file it would be written with every transaction
+        connection.execute("PRAGMA secure_delete = OFF")  # nobody can open what is left of deleted rows
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
     connection.execute("PRAGMA foreign_keys = ON")
