@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,12 +47,13 @@ def whole(client: Client, ids: list[str]) -> bool:
 
 
 def spilled(process: int | str = "self") -> int:
-    """Bytes of the databases' temporary files that a process has open."""
+    """Bytes of the files without a name that a process has open."""
     size = 0
     for descriptor in Path(f"/proc/{process}/fd").iterdir():
         with suppress(FileNotFoundError):  # it was this look's own
-            if "etilqs" in str(descriptor.readlink()):
-                size += descriptor.stat().st_size
+            file = descriptor.stat()
+            if stat.S_ISREG(file.st_mode) and file.st_nlink == 0:
+                size += file.st_size
     return size
 
 
