@@ -115,6 +115,7 @@ def test_state_is_held_in_memory_where_no_folder_may_be_written(monkeypatch: pyt
 
 
 @linux
+@pytest.mark.check
 def test_the_folder_for_temporary_files_may_go_away(tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
@@ -128,6 +129,7 @@ def test_the_folder_for_temporary_files_may_go_away(tmp_path: Path) -> None:
 
 
 @linux
+@pytest.mark.check
 def test_what_is_stored_goes_with_the_server(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, client):
         fill(client, 100)
