@@ -23,13 +23,17 @@ ROOT = Path(__file__).parent.parent
 
 
 class Process:
-    """A server of its own process on a database file."""
+    """A server of its own process, on a database file or without one."""
 
-    def __init__(self, db: Path, **options: object) -> None:
-        command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", "--db", str(db)]
+    def __init__(self, db: Path | None, **options: object) -> None:
+        command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *(["--db", str(db)] if db else [])]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, **options)
         line = self._process.stdout.readline()
         self.url = line.split(" ready at ")[1].strip().removesuffix("/v2")
+
+    @property
+    def id(self) -> int:
+        return self._process.pid
 
     def client(self) -> Client:
         return Client(self.url, KEY, httpx.Client(timeout=20))

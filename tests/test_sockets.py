@@ -125,9 +125,9 @@ def test_compression_only_where_it_was_asked_for(start, compression):
 # ---------------------------------------------------------------------------------------- backpressure
 
 
-def memory() -> float:
-    """Resident memory of this process, the server in it, in MB."""
-    status = Path("/proc/self/status").read_text()
+def memory(process: int | str = "self") -> float:
+    """Resident memory of a process, by itself of this one with the server in it, in MB."""
+    status = Path(f"/proc/{process}/status").read_text()
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
 
 

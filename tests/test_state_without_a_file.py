@@ -2,8 +2,8 @@
 
 import os
 import shutil
+import signal
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,28 +13,25 @@ import httpx
 import pytest
 
 from mock_server import LocalServer, Settings
-from mock_server.engine import store
+from mock_server.engine import database
 from tests.conftest import Client
+from tests.test_conversations_durability import Process
+from tests.test_sockets import memory
 
-ROOT = Path(__file__).parent.parent
 FILLER = "x" * 40_000
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at what a process has open in /proc")
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[tuple[int, Client]]:
-    """The process id of a server that has `folder` for temporary files, and a client of it."""
-    command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", "--log-format", "none"]
-    environment = {**os.environ, "SQLITE_TMPDIR": str(folder)}
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process,
-        httpx.Client(timeout=20) as http,
-    ):
-        url = process.stdout.readline().split(" ready at ")[1].strip().removesuffix("/v2")
-        try:
-            yield process.pid, Client(url, "test-unkept", http)
-        finally:
-            process.terminate()
+    """The process of a server that has `folder` for temporary files, and a client of it."""
+    running = Process(None, env={**os.environ, "SQLITE_TMPDIR": str(folder), "MOCK_LOG_FORMAT": "none"})
+    client = running.client()
+    try:
+        yield running.id, client
+    finally:
+        client.http.close()
+        running.end(signal.SIGTERM)
 
 
 def fill(client: Client, count: int) -> list[str]:
@@ -57,20 +54,14 @@ def spilled(process: int | str = "self") -> int:
     return size
 
 
-def resident(process: int) -> float:
-    """Memory of a process in MB."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
-
-
 @linux
 @pytest.mark.check
 def test_memory_does_not_grow_with_what_is_stored(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, client):
         ids = fill(client, 1100)  # the journal is full as well
-        before, spilled_before = resident(process), spilled(process)
+        before, spilled_before = memory(process), spilled(process)
         ids += fill(client, 1100)
-        after, spilled_after = resident(process), spilled(process)
+        after, spilled_after = memory(process), spilled(process)
         named = list(tmp_path.iterdir())
 
         assert spilled_after - spilled_before > 40 << 20
@@ -81,7 +72,7 @@ def test_memory_does_not_grow_with_what_is_stored(tmp_path: Path) -> None:
 
         client.admin("POST", "/reset")
         assert client.get("/ai/conversations").json()["data"] == []
-        assert resident(process) - before < 10
+        assert memory(process) - before < 10
 
 
 @linux
@@ -90,8 +81,8 @@ def test_state_is_held_in_memory_where_no_room_is_left(monkeypatch: pytest.Monke
         client, others = Client(server.url, "test-unkept", http), spilled()
         ids = fill(client, 100)
         beyond_the_cache = spilled() - others
-        monkeypatch.setattr(store, "ROOM", 1 << 62)
-        fill(client, store.LOOKS)  # it is noticed by then
+        monkeypatch.setattr(database, "ROOM", 1 << 62)
+        fill(client, database.LOOKS)  # it is noticed by then
         full = spilled() - others
         ids += fill(client, 200)
 
@@ -101,17 +92,15 @@ def test_state_is_held_in_memory_where_no_room_is_left(monkeypatch: pytest.Monke
 
 @linux
 def test_state_is_held_in_memory_where_no_folder_may_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "TEMPORARY_FOLDERS", ())
+    monkeypatch.setattr(database, "FOLDERS", ())
     monkeypatch.setenv("SQLITE_TMPDIR", "/nowhere")
     monkeypatch.delenv("TMPDIR", raising=False)
     with LocalServer(Settings(port=0)) as server, httpx.Client() as http:
-        client = Client(server.url, "test-unkept", http)
+        client, others = Client(server.url, "test-unkept", http), spilled()
         ids = fill(client, 100)
 
         assert whole(client, ids)
-        assert server.app.world.store.connection.exec_driver_sql(
-            "PRAGMA cache_spill"
-        ).scalar()  # and nothing to spill to
+        assert spilled() == others
 
 
 @linux

@@ -5,13 +5,10 @@ inside one is a mistake of ours and refused. What every request runs is written 
 handed to the driver: executing it through SQLAlchemy each time costs several times what SQLite does with it.
 """
 
-import os
-import shutil
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -27,30 +24,22 @@ from sqlalchemy import (
     Table,
     Update,
     bindparam,
-    create_engine,
-    event,
     select,
 )  # fmt: skip
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql import ClauseElement
 from sqlmodel import Field, SQLModel
 
 from mock_server.base.errors import ServiceUnavailable
+from mock_server.engine.database import Temporary, engine
 
 Statement = TypeVar("Statement", Select[Any], Update, Delete)
 ACCOUNT: BindParameter[Any] = bindparam("account")
 VERSION = 1  # of the tables; a file of another version is refused
 LOCKED_MS = 200  # how long a lock of another process is waited for: the whole server waits
 SHARED_MS = 5000  # the same among workers: each holds its lock for a fraction of a millisecond, and all get their turn
-CACHE_KB, UNBOUNDED_KB = 2000, 10**9  # of a database's pages are held in memory
-TEMPORARY, MEMORY = "", ":memory:"  # as SQLite names them
-ROOM = 256 << 20  # bytes that others are left where temporary files are
-LOOKS = 16  # transactions from one look at that room to the next
-# Where SQLite makes temporary files: in the first that it may write, https://sqlite.org/tempfiles.html section 5.
-TEMPORARY_FOLDERS = ("/var/tmp", "/usr/tmp", "/tmp", ".")  # noqa: S108
 # Ours to mend rather than trouble with the database.
 MISTAKES = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.NotSupportedError)
 
@@ -112,10 +101,7 @@ COUNTED = Prepared(mine(select(COUNTERS.c.n), COUNTERS).where(COUNTERS.c.kind ==
 
 
 class Store:
-    """The database of one World. Raises StoreError when the file cannot be used.
-
-    Without a path it lives in memory up to CACHE_KB and beyond that in a temporary file without a name, so that memory does
-    not grow with what is stored; all in memory where there is no folder with room for such a file.
+    """The database of one World: a file, or a temporary one without a path. Raises StoreError when the file cannot be used.
 
     Trouble with the database later (locked, full, read-only, damaged) is told to the client as ServiceUnavailable.
     """
@@ -123,17 +109,9 @@ class Store:
     def __init__(self, path: Path | None = None, locked_ms: int = LOCKED_MS) -> None:
         self.path = path
         self._open = False
-        self._folder = _temporary_folder() if path is None else None
-        self._looks = 0
-        place = str(path) if path is not None else TEMPORARY if self._folder else MEMORY
-        # AUTOCOMMIT leaves BEGIN and COMMIT to us: the driver's own habits differ between Python versions.
-        self._engine: Engine = create_engine(
-            "sqlite://",
-            creator=partial(sqlite3.connect, place, check_same_thread=False),
-            poolclass=StaticPool,
-            isolation_level="AUTOCOMMIT",
-        )
-        event.listen(self._engine, "connect", partial(_prepare_connection, locked_ms, path is not None))
+        place = path or Temporary()
+        self._temporary = None if isinstance(place, Path) else place
+        self._engine: Engine = engine(place, locked_ms)
         try:
             self.connection: Connection = self._engine.connect()
             self._driver: sqlite3.Connection = self.connection.connection.driver_connection  # type: ignore[assignment]
@@ -184,19 +162,12 @@ class Store:
         """Open a transaction that `commit` or `rollback` ends."""
         assert not self._open, "a transaction is open already: an await inside one, or one inside another"
         try:
-            if self._folder is not None:
-                self._look(self._folder)
+            if self._temporary is not None:
+                self._temporary.look(self._driver)
             self._driver.execute("BEGIN IMMEDIATE")  # a lock of another process is met here, before anything is done
         except sqlite3.Error as error:
             raise told(error) from error
         self._open = True
-
-    def _look(self, folder: str) -> None:
-        """Now and then: where little room is left for the temporary file, it grows no more and memory does in its place."""
-        if self._looks % LOOKS == 0:
-            kb = CACHE_KB if _has_room(folder) else UNBOUNDED_KB
-            self._driver.execute(f"PRAGMA cache_size = -{kb}")
-        self._looks += 1
 
     def commit(self) -> None:
         try:
@@ -336,38 +307,3 @@ def told(error: DBAPIError | sqlite3.Error) -> Exception:
         return error
     print(f"the database cannot be used: {cause}", file=sys.stderr)
     return ServiceUnavailable(f"{ServiceUnavailable.default_detail} The database cannot be used: {cause}.")
-
-
-def _temporary_folder() -> str | None:
-    """The folder that SQLite will make temporary files in; None when it finds none that may be written."""
-    named = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"))
-    for folder in filter(None, (*named, *TEMPORARY_FOLDERS)):
-        if Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK):
-            return folder
-    return None
-
-
-def _has_room(folder: str) -> bool:
-    try:
-        return shutil.disk_usage(folder).free >= ROOM
-    except OSError:  # it is gone
-        return False
-
-
-def _prepare_connection(locked_ms: int, kept: bool, connection: Any, _record: Any) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {locked_ms}")
-    if kept:
-        connection.execute("PRAGMA journal_mode = WAL")
-    else:
-        connection.execute("PRAGMA journal_mode = MEMORY")  # in a file it would be written with every transaction
-        connection.execute("PRAGMA secure_delete = OFF")  # nobody can open what is left of deleted rows
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    # SQLite folds the case of ASCII only.
-    connection.create_function("lower_unicode", 1, _lower, deterministic=True)
-
-
-def _lower(text: Any) -> Any:
-    """Letter by letter: what a letter becomes must not depend on its neighbours, for patterns are taken apart."""
-    return "".join(map(str.lower, text)) if isinstance(text, str) else text
